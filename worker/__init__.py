@@ -1,0 +1,1 @@
+"""Everything that waits: the relay, Celery tasks, providers, training and serving."""
