@@ -1,0 +1,1 @@
+"""Alembic's home; configured from pyproject.toml."""

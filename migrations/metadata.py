@@ -1,0 +1,14 @@
+"""The tables of every slice in one place, for Alembic's comparison."""
+
+from service.catalog import tables as catalog
+from service.datasets import tables as datasets
+from service.events import tables as events
+from service.files import tables as files
+from service.jobs import tables as jobs
+from service.kit import work
+from service.kit.database import Base
+from service.tenants import tables as tenants
+from service.webhooks import tables as webhooks
+
+SLICES = (tenants, events, files, datasets, catalog, jobs, webhooks, work)
+metadata = Base.metadata

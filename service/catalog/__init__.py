@@ -1,0 +1,1 @@
+"""What can be trained and served: base models, tuned models, hyper-parameters."""

@@ -1,0 +1,1 @@
+"""Chat completions with base and tuned models, forwarded to the chat server."""

@@ -1,0 +1,1 @@
+"""Meaning: what the lines of a training file say, and what is wrong with them."""

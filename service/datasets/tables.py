@@ -1,0 +1,42 @@
+"""Rows of validation reports and their findings."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.database import Base, Positioned, Tenanted
+
+
+class Report(Tenanted, Positioned, Base):
+    """What reading every line of one file found; one per file, since files never change."""
+
+    __tablename__ = "dataset_reports"
+    __table_args__ = (UniqueConstraint("project_id", "file_id"),)
+
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id"))
+    format: Mapped[str | None]
+    "chat, or null when no line says what it is."
+    examples: Mapped[int] = mapped_column(server_default=text("0"))
+    "Lines that can be trained on."
+    lines: Mapped[int] = mapped_column(server_default=text("0"))
+    errors: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    "Exact number of errors, also those beyond the stored findings."
+    warnings: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    completed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Finding(Tenanted, Positioned, Base):
+    """One thing that is wrong, where it is, and how to mend it."""
+
+    __tablename__ = "dataset_findings"
+    __table_args__ = (CheckConstraint("severity in ('error', 'warning')", name="severity"),)
+
+    report_id: Mapped[str] = mapped_column(ForeignKey("dataset_reports.id", ondelete="cascade"), index=True)
+    severity: Mapped[str]
+    kind: Mapped[str]
+    line: Mapped[int | None] = mapped_column(BigInteger)
+    "1-based; null when it concerns the whole file."
+    path: Mapped[str | None]
+    message: Mapped[str]
+    hint: Mapped[str | None]

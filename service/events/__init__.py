@@ -1,0 +1,1 @@
+"""Append-only facts; webhooks and streams read them."""

@@ -1,0 +1,1 @@
+"""Bytes: files and multi-part uploads, streamed through to the object store."""

@@ -1,0 +1,49 @@
+"""Rows of files, uploads and their parts; the bytes themselves lie in the object store."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.database import Base, Positioned, Tenanted
+
+
+class File(Tenanted, Positioned, Base):
+    __tablename__ = "files"
+    __table_args__ = (CheckConstraint("status in ('uploaded', 'processed', 'error')", name="status"),)
+
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    "Hex digest of the original bytes, computed while they streamed in."
+    object_key: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="uploaded")
+    status_details: Mapped[str | None]
+    expires_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    "Deleted rows stay so that a list that is being walked can go on; their bytes are gone."
+
+
+class Upload(Tenanted, Positioned, Base):
+    __tablename__ = "uploads"
+    __table_args__ = (
+        CheckConstraint("status in ('pending', 'completed', 'cancelled', 'expired')", name="status"),)
+
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    mime_type: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    expires_at: Mapped[datetime]
+    file_expires_after_seconds: Mapped[int | None] = mapped_column(Integer)
+    file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
+
+
+class UploadPart(Tenanted, Positioned, Base):
+    __tablename__ = "upload_parts"
+    __table_args__ = (UniqueConstraint("project_id", "upload_id", "id"),)
+
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id"), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    object_key: Mapped[str]

@@ -1,0 +1,1 @@
+"""The heart: fine-tuning jobs, their state machine, events and checkpoints."""

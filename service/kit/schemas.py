@@ -1,0 +1,59 @@
+"""Wire types that refuse hostile input once and for all: no NUL, no surrogates, no NaN, bounded everything."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+
+def _plain(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character, which cannot be stored")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("contains an unpaired surrogate, which is not valid Unicode")
+    return value
+
+
+PlainStr = Annotated[str, AfterValidator(_plain), Field(max_length=65_536)]
+"""Text that Postgres can store and JSON can carry."""
+
+Timestamp = Annotated[datetime, PlainSerializer(lambda moment: int(moment.timestamp()), return_type=int)]
+"""A moment as the wire shows it: whole Unix seconds, UTC."""
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > 16:
+        raise ValueError("has more than 16 keys")
+    for key, text in value.items():
+        if len(key) > 64:
+            raise ValueError(f"has a key longer than 64 characters: '{key[:64]}…'")
+        if len(text) > 512:
+            raise ValueError(f"has a value longer than 512 characters under '{key}'")
+    return value
+
+
+Metadata = Annotated[dict[PlainStr, PlainStr], AfterValidator(_metadata)]
+"""OpenAI's metadata: at most 16 pairs, keys up to 64 and values up to 512 characters."""
+
+
+class Request(BaseModel):
+    """Parent of every request body: strict types, no unknown fields, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """Parent of every answer: built from a row's attributes, validated on the way out."""
+
+    model_config = ConfigDict(from_attributes=True, allow_inf_nan=False)
+
+
+class Deleted(Answer):
+    """What a delete answers."""
+
+    id: str
+    object: str
+    deleted: bool = True
+
+
+JSONObject = dict[str, Any]

@@ -1,0 +1,93 @@
+"""Everything an operator can set, read once from the environment (prefix TUNEWORKS_) and from `.env`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MiB = 1024 * 1024
+GiB = 1024 * MiB
+
+
+class Settings(BaseSettings):
+    """One flat list: each field is the variable TUNEWORKS_<FIELD>, its description is the documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNEWORKS_", env_file=".env", env_ignore_empty=True,
+                                      extra="ignore", frozen=True)
+
+    # -- where things are ------------------------------------------------------------------------------
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://tuneworks:tuneworks@127.0.0.1:5432/tuneworks"),
+        description="PostgreSQL 15 or newer. The login needs membership of the roles that `tuneworks migrate`"
+                    " makes (it has it when the same login migrates); every transaction steps down to one.")
+    broker_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey (or RabbitMQ) for Celery messages, which are only wake-up calls.")
+    storage_url: str = Field(
+        "file:///var/lib/tuneworks/objects",
+        description="Object store: file:///path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix."
+                    " Credentials come from the cloud's own variables (AWS_…, GOOGLE_…, AZURE_…).")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Extra options for the object store as JSON, e.g. {\"endpoint\": \"http://minio:9000\"}.")
+    data_dir: Path = Field(
+        Path(".tuneworks"), description="Directory of `tuneworks up`: its database, broker, objects and logs.")
+    work_dir: Path = Field(
+        Path(".tuneworks/runs"), description="Scratch space of training runs on this machine.")
+    models_dir: Path = Field(
+        Path(".tuneworks/models"),
+        description="Base models and adapters on this machine's disk; API and chat server must share it.")
+    catalog_file: Path | None = Field(
+        None, description="TOML file of base models that replaces the built-in catalog.")
+
+    # -- the API ---------------------------------------------------------------------------------------
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port the API listens on.")
+    public_url: str = Field(
+        "", description="Base URL that users see in messages; default http://<host>:<port>.")
+    organization_name: str = Field("Tuneworks", description="Name of the organization made by the first start.")
+    max_body_bytes: int = Field(4 * MiB, description="Largest JSON body accepted, in bytes.")
+    max_file_bytes: int = Field(512 * MiB, description="Largest file accepted by POST /v1/files, in bytes.")
+    max_upload_bytes: int = Field(8 * GiB, description="Largest file accepted in parts by /v1/uploads, in bytes.")
+    max_part_bytes: int = Field(64 * MiB, description="Largest part of an upload, in bytes.")
+    upload_lifetime_seconds: int = Field(3600, description="How long an upload takes parts, in seconds.")
+    database_pool_size: int = Field(20, description="Database connections per process, at most.")
+    body_timeout_seconds: float = Field(
+        30.0, description="A request body that sends nothing for so long is cut off, in seconds.")
+
+    # -- chat ------------------------------------------------------------------------------------------
+    serving_url: str = Field(
+        "http://127.0.0.1:8090",
+        description="The chat server: the built-in one (`tuneworks serve`) or a vLLM server started with"
+                    " --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True.")
+    serving_token: SecretStr = Field(SecretStr(""), description="Bearer token of the chat server, if it asks one.")
+    serving_timeout_seconds: float = Field(600.0, description="Longest chat completion, in seconds.")
+
+    # -- work ------------------------------------------------------------------------------------------
+    lease_seconds: float = Field(30.0, gt=0, description="A worker that is silent for so long has lost its item.")
+    stall_seconds: float = Field(
+        1800.0, gt=0, description="A worker that reports no progress for so long has lost its item too.")
+    dispatch_seconds: float = Field(
+        5.0, gt=0, description="The relay repeats a wake-up call that nobody followed after so long.")
+    running_per_project: int = Field(
+        8, ge=1, description="Most items of one queue that run at once for one project.")
+    training_per_project: int = Field(
+        1, ge=1, description="Most local training runs at once for one project.")
+
+    # -- webhooks --------------------------------------------------------------------------------------
+    webhook_allow_private: bool = Field(
+        default=False, description="Allow http:// and loopback or private addresses (development only).")
+    webhook_timeout_seconds: float = Field(20.0, description="Total time for one delivery, in seconds.")
+
+    # -- everything else -------------------------------------------------------------------------------
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    parent_fd: int | None = Field(
+        None, description="Set by a supervisor for its children: the pipe whose end tells that it died.")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once; `settings.cache_clear()` makes the next call read again."""
+    return Settings()

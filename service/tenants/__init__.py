@@ -1,0 +1,1 @@
+"""Who may do what: the organization, its projects (the tenants), service accounts and API keys."""

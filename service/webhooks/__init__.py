@@ -1,0 +1,1 @@
+"""Telling other services: endpoints, signed deliveries."""
