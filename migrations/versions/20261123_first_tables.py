@@ -98,7 +98,7 @@ def upgrade() -> None:
     sa.Column('model', sa.String(), nullable=False),
     sa.Column('base_model', sa.String(), nullable=False),
     sa.Column('provider', sa.String(), nullable=False),
-    sa.Column('status', sa.Enum('VALIDATING_FILES', 'QUEUED', 'RUNNING', 'PAUSED', 'SUCCEEDED', 'FAILED', 'CANCELLED', name='jobstatus'), server_default='validating_files', nullable=False),
+    sa.Column('status', sa.String(length=32), server_default='validating_files', nullable=False),
     sa.Column('method', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('training_file', sa.String(), nullable=False),
     sa.Column('validation_file', sa.String(), nullable=True),

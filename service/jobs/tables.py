@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.jobs.states import JobStatus
 from service.kit.database import Base, Positioned, Tenanted
 
 _IN = ", ".join(f"'{status}'" for status in JobStatus)
+_STATUS = Enum(JobStatus, native_enum=False, length=32, values_callable=lambda words: [str(word) for word in words])
 _TERMINAL = ", ".join(f"'{status}'" for status in JobStatus if status.is_terminal)
 
 
@@ -26,7 +27,7 @@ class Job(Tenanted, Positioned, Base):
     "What is trained: a base model of the catalog, resolved from its alias, or a tuned model's name."
     base_model: Mapped[str]
     provider: Mapped[str]
-    status: Mapped[JobStatus] = mapped_column(server_default="validating_files")
+    status: Mapped[JobStatus] = mapped_column(_STATUS, server_default="validating_files")
     method: Mapped[dict[str, Any]]
     "The method as the wire shows it: type, hyperparameters (\"auto\" until resolved) and tuning."
     training_file: Mapped[str]

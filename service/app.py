@@ -1,0 +1,37 @@
+"""The API: middleware, routers, error handlers. No logic of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from service.kit import logging, refusals
+from service.kit.database import engine
+from service.kit.http import BodyGuard, RequestContext
+from service.kit.lifeline import watch_parent
+from service.settings import settings
+
+ROUTERS: tuple[APIRouter, ...] = ()
+"""One per slice, in the order of the documentation."""
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    logging.configure(settings().log_level)
+    watch_parent()
+    yield
+    engine().dispose()
+
+
+def create_app() -> FastAPI:
+    """The application that an ASGI server runs."""
+    app = FastAPI(
+        title="Tuneworks", version="0.1.0", lifespan=_lifespan, redirect_slashes=False,
+        summary="The fine-tuning platform behind one OpenAI-compatible API, in your own house.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"})
+    for router in ROUTERS:
+        app.include_router(router)
+    refusals.install(app)
+    app.add_middleware(BodyGuard)
+    app.add_middleware(RequestContext)
+    return app

@@ -1,0 +1,24 @@
+"""Appending events, in the transaction that makes them true."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.events.tables import Event
+from service.events.types import EventType
+from service.kit.identifiers import new_id
+from service.kit.work import Work, enqueue
+
+
+def append(session: Session, type_: EventType, subject: str, *, project_id: str,
+           data: dict[str, Any] | None = None) -> Event:
+    """Record that something happened, and ask for it to be told to whoever listens.
+
+    `data` is what the fact adds to the subject's id, which a receiver gets in any case.
+    """
+    event = Event(id=new_id("evt_"), project_id=project_id, type=type_.value, subject=subject,
+                  data={"id": subject, **(data or {})})
+    session.add(event)
+    session.flush()
+    enqueue(session, Work.FAN_OUT_EVENT, event.id, project_id=project_id)
+    return event
