@@ -1,5 +1,6 @@
 """Everything an operator can set, read once from the environment (prefix TUNEWORKS_) and from `.env`."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
                     " Credentials come from the cloud's own variables (AWS_…, GOOGLE_…, AZURE_…).")
     storage_options: dict[str, str] = Field(
         default_factory=dict,
-        description="Extra options for the object store as JSON, e.g. {\"endpoint\": \"http://minio:9000\"}.")
+        description='Extra options for the object store as JSON, e.g. {"endpoint": "http://minio:9000"}.')
     data_dir: Path = Field(
         Path(".tuneworks"), description="Directory of `tuneworks up`: its database, broker, objects and logs.")
     work_dir: Path = Field(
@@ -85,9 +86,27 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     parent_fd: int | None = Field(
         None, description="Set by a supervisor for its children: the pipe whose end tells that it died.")
+    instance: str = Field(
+        "", description="Set by a supervisor for its children: marks the processes of one `tuneworks up`.")
 
 
 @cache
 def settings() -> Settings:
     """The settings of this process, read once; `settings.cache_clear()` makes the next call read again."""
     return Settings()
+
+
+def child_environment(**overrides: str | None) -> dict[str, str]:
+    """The environment for a process that we start: ours, with `overrides` (None takes a variable away).
+
+    Our own supervisor's pipe is not passed on: its number means nothing in another process.
+    """
+    changed = {"TUNEWORKS_PARENT_FD": None, **overrides}
+    inherited = {name: value for name, value in os.environ.items() if name not in changed}  # noqa: TID251 - the one place
+    return inherited | {name: value for name, value in changed.items() if value is not None}
+
+
+def adopt(**values: str) -> None:
+    """Change settings of this process and of what it starts, as in `adopt(port="8081")`."""
+    os.environ.update({f"TUNEWORKS_{name.upper()}": value for name, value in values.items()})  # noqa: TID251 - as above
+    settings.cache_clear()

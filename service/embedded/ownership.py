@@ -1,4 +1,4 @@
-"""One owner per data directory, one port that stays, and an end for what a killed owner left behind."""
+"""What a data directory keeps across starts: one owner at a time, ports, secrets, logs."""
 
 import fcntl
 import os
@@ -6,15 +6,8 @@ import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGKILL, Signals
-
-import psutil  # type: ignore[import-untyped]
-from psutil import Process
 
 from service.embedded.errors import AlreadyInUse
-
-__all__ = ["LOOPBACK", "DirectoryLock", "Process", "end", "free_port", "kept_port", "kept_secret", "leftover",
-           "tail", "write_private"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -77,25 +70,6 @@ def kept_secret(file: Path) -> str:
     if not file.exists():
         write_private(file, secrets.token_urlsafe(24))
     return file.read_text().strip()
-
-
-def leftover(pid_file: Path, mark: str) -> Process | None:
-    """The process that `pid_file` names, if it still runs and has `mark` among its arguments."""
-    with suppress(OSError, ValueError, IndexError, psutil.Error):
-        process = Process(int(pid_file.read_text().split()[0]))
-        if any(mark in argument for argument in process.cmdline()):
-            return process
-    return None
-
-
-def end(process: Process, *signals: Signals, patience: float) -> None:
-    """Send `signals` in turn, waiting up to `patience` seconds after each, and kill it if none of them helped."""
-    for number in (*signals, SIGKILL):
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-        with suppress(psutil.TimeoutExpired):
-            process.wait(patience)
-            return
 
 
 def tail(log: Path, *, lines: int = 12) -> str:

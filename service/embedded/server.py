@@ -1,4 +1,4 @@
-"""What the embedded servers share: one owner, one port, a start that ends leftovers, a stop that loses nothing."""
+"""What the embedded servers share: one owner, one port, a start that ends leftovers, a stop without loss."""
 
 import signal
 import subprocess
@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from service.embedded.errors import DidNotStart
-from service.embedded.ownership import DirectoryLock, Process, end, free_port, kept_port, kept_secret, tail
+from service.embedded.ownership import DirectoryLock, free_port, kept_port, kept_secret, tail
+from service.embedded.processes import Process, end
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -17,7 +18,7 @@ _ATTEMPTS = 5
 
 
 class EmbeddedServer(ABC):
-    """One server for one data directory. Subclasses say what to prepare, how to spawn, and when it is ready."""
+    """One server for one data directory. Subclasses say how to prepare and spawn it, and when it is ready."""
 
     name: ClassVar[str]
     stop_signals: ClassVar[tuple[signal.Signals, ...]]
@@ -95,7 +96,7 @@ class EmbeddedServer(ABC):
         end(process, *self.stop_signals, patience=STOP_SECONDS)
 
     def _launch(self) -> None:
-        """Ports are lost between choosing and binding, and children of a killed server linger: so try again."""
+        """A port is lost between choosing and binding, children of a killed server linger: so try again."""
         port_file = self.data_dir / "port"
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -105,7 +106,8 @@ class EmbeddedServer(ABC):
             if self._becomes_ready(self._process):
                 return
             time.sleep(0.5 * attempt)
-        raise DidNotStart(f"{self.name} did not start in {self.data_dir}; its log ends so:\n{tail(self.log_file)}")
+        raise DidNotStart(f"{self.name} did not start in {self.data_dir}; its log ends so:\n"
+                          f"{tail(self.log_file)}")
 
     def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
         deadline = time.monotonic() + START_SECONDS

@@ -66,8 +66,9 @@ def _system_user() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
     except KeyError:
         raise EmbeddedUnavailable(
-            f"PostgreSQL does not run as root, no user {_NAME!r} could be made, and there is no `nobody`. Create"
-            f" a system user {_NAME!r}, start as an ordinary user, or set TUNEWORKS_DATABASE_URL.") from None
+            f"PostgreSQL does not run as root, no user {_NAME!r} could be made, and there is no `nobody`."
+            f" Create a system user {_NAME!r}, start as an ordinary user, or set"
+            " TUNEWORKS_DATABASE_URL.") from None
 
 
 def reachable(install: Path, version: str, account: Account) -> Path:
@@ -85,8 +86,9 @@ def reachable(install: Path, version: str, account: Account) -> Path:
 
 def _runs(install: Path, account: Account) -> bool:
     try:
-        tried = subprocess.run([install / "bin" / "postgres", "--version"], user=account.uid, group=account.gid,
-                               extra_groups=account.groups, cwd="/", capture_output=True, check=False, timeout=20)
+        tried = subprocess.run([install / "bin" / "postgres", "--version"], user=account.uid,
+                               group=account.gid, extra_groups=account.groups, cwd="/", capture_output=True,
+                               check=False, timeout=20)
     except OSError:
         return False
     return tried.returncode == 0

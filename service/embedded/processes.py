@@ -1,0 +1,54 @@
+"""Processes that outlived whoever started them: how to recognise them, and how to end them."""
+
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGKILL, Signals
+
+import psutil  # type: ignore[import-untyped]
+from psutil import Process
+
+__all__ = ["Process", "end", "end_all", "leftover", "marked", "started_at"]
+
+
+def leftover(pid_file: Path, mark: str) -> Process | None:
+    """The process that `pid_file` names, if it still runs and has `mark` among its arguments."""
+    with suppress(OSError, ValueError, IndexError, psutil.Error):
+        process = Process(int(pid_file.read_text().split()[0]))
+        if any(mark in argument for argument in process.cmdline()):
+            return process
+    return None
+
+
+def end(process: Process, *signals: Signals, patience: float) -> None:
+    """Send `signals` in turn, waiting up to `patience` seconds after each; kill it if none of them helped."""
+    for number in (*signals, SIGKILL):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+        with suppress(psutil.TimeoutExpired):
+            process.wait(patience)
+            return
+
+
+def started_at(pid: int) -> float:
+    """When the process began, in seconds of Unix time; tells it from a later one with the same pid."""
+    return float(Process(pid).create_time())
+
+
+def marked(variable: str, value: str) -> list[Process]:
+    """Processes of ours whose environment says `variable=value`: children of children too."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(variable) == value:
+                found.append(process)
+    return found
+
+
+def end_all(processes: list[Process], *signals: Signals, patience: float) -> None:
+    """Like `end`, for many at once."""
+    alive = processes
+    for number in (*signals, SIGKILL):
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        _, alive = psutil.wait_procs(alive, timeout=patience)
