@@ -28,7 +28,7 @@ class Page(Answer, Generic[Item]):
     has_more: bool = False
 
 
-def paginate(session: Session, query: Select[tuple[Row]], table: type[Row], *, after: str | None, limit: int,
+def paginate(session: Session, query: Select[Row], table: type[Row], *, after: str | None, limit: int,
              order: Order = "desc") -> tuple[Sequence[Row], bool]:
     """One page of `query`, ordered by position, and whether more follow.
 

@@ -1,7 +1,6 @@
 """Rows of organizations, projects, service accounts and API keys."""
 
 from datetime import datetime
-
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint, text
