@@ -16,7 +16,12 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
     event_types: Mapped[list[str]]
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     "The signing key. It must be readable to sign with, so it is kept as it is, behind the project's wall."
-    updated_at: Mapped[datetime | None]
+    old_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    "The key before the last rotation; signs beside the new one until `old_secret_until`."
+    old_secret_until: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    disabled_at: Mapped[datetime | None]
+    "Set when the receiver answered 410; an update of the endpoint takes deliveries up again."
     deleted_at: Mapped[datetime | None]
 
 
