@@ -1,0 +1,161 @@
+"""What is done with models: names found, tuned models registered, renamed, deleted."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from service.catalog import queries
+from service.catalog.base_models import BaseModelEntry, base_models, find_base_model
+from service.catalog.errors import (
+    BaseModelNotDeletable,
+    MethodNotAvailable,
+    ModelNotAvailable,
+    ModelNotFound,
+    TuningNotAvailable,
+)
+from service.catalog.schemas import Model
+from service.catalog.tables import TunedModel
+from service.kit.database import database_now
+from service.kit.identifiers import new_id
+from service.kit.schemas import JSONObject
+from service.kit.work import Work, enqueue
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What training made: the prefix of its files in the object store (ending in "/"), and their manifest."""
+
+    prefix: str
+    kind: Literal["adapter", "model"]
+    manifest: JSONObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A name that exists, and what stands behind it."""
+
+    name: str
+    internal_name: str
+    "What engines call it: never given to anything else, so it may be cached for ever."
+    base: BaseModelEntry
+    artifact: Artifact | None = None
+    "None for a base model."
+
+    @property
+    def kind(self) -> Literal["base", "adapter", "model"]:
+        return self.artifact.kind if self.artifact else "base"
+
+
+def resolve(session: Session, name: str) -> ResolvedModel:
+    """The model of this name, base or the project's own. Raises ModelNotFound, also for deleted ones."""
+    base = find_base_model(name)
+    if base is not None:
+        return ResolvedModel(name=base.id, internal_name=base.id, base=base)
+    tuned = queries.tuned_model(session, name)
+    base = find_base_model(tuned.base_model) if tuned else None
+    if tuned is None or base is None:
+        raise ModelNotFound(name)
+    return ResolvedModel(name=tuned.name, internal_name=tuned.id, base=base, artifact=_artifact(tuned))
+
+
+def _artifact(tuned: TunedModel) -> Artifact:
+    kind: Literal["adapter", "model"] = "adapter" if tuned.kind == "adapter" else "model"
+    return Artifact(prefix=tuned.artifact_prefix, kind=kind, manifest=tuned.manifest)
+
+
+def resolve_for_training(session: Session, name: str, method: JSONObject) -> ResolvedModel:
+    """The model of this name if `method` (as a job shows it) can train it here.
+
+    Raises ModelNotAvailable, MethodNotAvailable or TuningNotAvailable.
+    """
+    try:
+        model = resolve(session, name)
+    except ModelNotFound as unknown:
+        raise ModelNotAvailable(name) from unknown
+    if not model.base.is_trained_here:
+        raise ModelNotAvailable(name, f"No provider of this house trains it (its provider is {model.base.provider});"
+                                      " GET /v1/models lists what there is.")
+    return _checked(model, method)
+
+
+def _checked(model: ResolvedModel, method: JSONObject) -> ResolvedModel:
+    kind: Any = method["type"]
+    tunings = model.base.methods.get(kind)
+    if tunings is None:
+        raise MethodNotAvailable(model.name, kind, ", ".join(model.base.methods) or "none")
+    tuning = method[kind].get("tuning", {}).get("type")
+    if tuning is not None and tuning not in tunings:
+        raise TuningNotAvailable(model.name, tuning, ", ".join(tunings) or "none")
+    return model
+
+
+def tuned_name(base: str, slug: str, suffix: str | None, code: str, *, step: int | None = None) -> str:
+    """`ft:<base>:<project-slug>:<suffix or empty>:<8 chars>`, for a checkpoint with `:ckpt-step-<n>` behind it."""
+    name = f"ft:{base}:{slug}:{suffix or ''}:{code}"
+    return name if step is None else f"{name}:ckpt-step-{step}"
+
+
+def register_model(session: Session, *, project_id: str, job_id: str, step: int, name: str, base: BaseModelEntry,
+                   artifact: Artifact) -> TunedModel:
+    """Make a tuned model known; what a job made at one step is registered once, however often it is told."""
+    existing = queries.tuned_model_of_step(session, job_id, step)
+    if existing is not None:
+        return existing
+    tuned = TunedModel(id=new_id("model_"), project_id=project_id, name=name, base_model=base.id,
+                       provider=base.provider, kind=artifact.kind, job_id=job_id, step=step,
+                       artifact_prefix=_as_prefix(artifact.prefix), manifest=artifact.manifest)
+    session.add(tuned)
+    session.flush()
+    return tuned
+
+
+def discard(session: Session, tuned: TunedModel) -> None:
+    """Delete a tuned model and ask for its files to be erased."""
+    if tuned.deleted_at is None:
+        tuned.deleted_at = database_now(session)
+        enqueue(session, Work.ERASE_OBJECT, _as_prefix(tuned.artifact_prefix), project_id=tuned.project_id)
+
+
+def _as_prefix(key: str) -> str:
+    return key if key.endswith("/") else key + "/"
+
+
+def delete(session: Session, name: str) -> TunedModel:
+    """Delete a tuned model of the project. Raises ModelNotFound or BaseModelNotDeletable."""
+    if find_base_model(name) is not None:
+        raise BaseModelNotDeletable(name)
+    tuned = queries.tuned_model(session, name, lock=True)
+    if tuned is None:
+        raise ModelNotFound(name)
+    discard(session, tuned)
+    return tuned
+
+
+def list_models(session: Session, slug: str) -> list[Model]:
+    """Base models in the order of the catalog, then the project's own, newest first."""
+    return [*(_base_card(base.id, base) for base in base_models()),
+            *(_tuned_card(tuned, slug) for tuned in queries.tuned_models(session))]
+
+
+def retrieve(session: Session, name: str, slug: str) -> Model:
+    """One model as the list shows it; an alias answers under its own name. Raises ModelNotFound."""
+    base = find_base_model(name)
+    if base is not None:
+        return _base_card(name, base)
+    tuned = queries.tuned_model(session, name)
+    if tuned is None:
+        raise ModelNotFound(name)
+    return _tuned_card(tuned, slug)
+
+
+def _base_card(name: str, base: BaseModelEntry) -> Model:
+    created = datetime.combine(base.created, time(), UTC)
+    return Model(id=name, created=int(created.timestamp()), owned_by=base.owned_by, shutdown_date=base.shutdown_date)
+
+
+def _tuned_card(tuned: TunedModel, slug: str) -> Model:
+    base = find_base_model(tuned.base_model)
+    return Model(id=tuned.name, created=int(tuned.created_at.timestamp()), owned_by=slug,
+                 shutdown_date=base.shutdown_date if base else None)
