@@ -1,0 +1,148 @@
+"""Speaks to the chat server: has it load what a caller names, forwards the request, and passes the answer back.
+
+The wire is vLLM's with run-time LoRA, so the built-in server and vLLM are exchangeable. The chat server knows models
+by internal names only; a name is tried first, and loaded when the server does not know it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from service.catalog.operations import ResolvedModel
+from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
+from service.kit import storage
+from service.settings import settings
+
+_CONNECT_SECONDS = 5.0
+_LOAD_SECONDS = 300.0
+_PASSED_HEADERS = ("retry-after", "x-should-retry")
+_unreachable = (aiohttp.ClientConnectionError, aiohttp.ServerDisconnectedError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that fits in one piece: JSON, its status, and the headers that are the caller's business."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class Gateway:
+    """One per API process; holds the connections to the chat server."""
+
+    def __init__(self) -> None:
+        token = settings().serving_token.get_secret_value()
+        self._http = aiohttp.ClientSession(
+            settings().serving_url, headers={"Authorization": f"Bearer {token}"} if token else {}, trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=settings().serving_timeout_seconds, sock_connect=_CONNECT_SECONDS))
+        self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def complete(self, model: ResolvedModel, request: dict[str, Any]) -> Whole | AsyncIterator[bytes]:
+        """Forward one request; a whole answer, or the server-sent lines of a stream that has begun well.
+
+        Raises ChatServerUnavailable, ModelLoadFailed or NotServedHere.
+        """
+        forwarded = msgspec.json.encode(request | {"model": model.internal_name})
+        try:
+            answer = await self._post(forwarded)
+            if answer.status == 404:
+                answer.release()
+                await self._load(model)
+                answer = await self._post(forwarded)
+            if answer.content_type == "text/event-stream":
+                return _renamed_lines(answer, model.name)
+            async with answer:
+                body = await answer.read()
+        except _unreachable as trouble:
+            raise ChatServerUnavailable(str(trouble) or type(trouble).__name__) from trouble
+        headers = {name: answer.headers[name] for name in _PASSED_HEADERS if name in answer.headers}
+        return Whole(answer.status, _renamed(body, model.name), headers)
+
+    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
+        return await self._http.post("/v1/chat/completions", data=body, headers={"content-type": "application/json"})
+
+    async def _load(self, model: ResolvedModel) -> None:
+        """Have the server load the base, and what was tuned on it; one load of a name at a time."""
+        base = model.base.id
+        base_dir = settings().models_dir.absolute() / base
+        if not (base_dir / "config.json").exists():
+            raise NotServedHere(model.name, f"the weights of its base are not on this machine; `tuneworks models pull"
+                                            f" {base}` fetches them.")
+        async with self._loading[base]:
+            await self._ask_to_load(model, "/v1/load_model", {"model_name": base, "model_path": str(base_dir)})
+        if model.kind == "base":
+            return
+        async with self._loading[model.internal_name]:
+            path = await asyncio.to_thread(_materialize, model)
+            if model.kind == "adapter":
+                await self._ask_to_load(model, "/v1/load_lora_adapter", {
+                    "lora_name": model.internal_name, "lora_path": str(path), "base_model": base})
+            else:
+                await self._ask_to_load(model, "/v1/load_model", {
+                    "model_name": model.internal_name, "model_path": str(path)})
+
+    async def _ask_to_load(self, model: ResolvedModel, route: str, request: dict[str, str]) -> None:
+        timeout = aiohttp.ClientTimeout(total=_LOAD_SECONDS, sock_connect=_CONNECT_SECONDS)
+        async with self._http.post(route, json=request, timeout=timeout) as answer:
+            text = await answer.text()
+        if answer.status < 300:
+            return
+        if answer.status in (404, 405) and route == "/v1/load_model":  # vLLM serves the one base it was started with
+            if model.kind == "model":
+                raise NotServedHere(model.name, "this chat server loads adapters only, and this is a whole model.")
+            return
+        if answer.status == 503:
+            raise ChatServerUnavailable(_message(text))
+        raise ModelLoadFailed(model.name, _message(text))
+
+
+def _materialize(model: ResolvedModel) -> Path:
+    """The tuned model's files as a directory on this machine's disk, fetched on first use."""
+    path = settings().models_dir.absolute() / "tuned" / model.internal_name
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.partial")
+        storage.download_dir(model.artifact_prefix, partial)
+        try:
+            partial.replace(path)
+        except OSError:  # another API process was faster; its copy is as good
+            if not path.exists():
+                raise
+    return path
+
+
+def _message(text: str) -> str:
+    try:
+        error = msgspec.json.decode(text).get("error", {})
+    except (msgspec.DecodeError, AttributeError):
+        return text[:300]
+    return str(error.get("message", text))[:300] if isinstance(error, dict) else str(error)[:300]
+
+
+def _renamed(body: bytes, name: str) -> bytes:
+    """The same JSON object with the caller's name for the model in it."""
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body
+    if not isinstance(answer, dict) or "model" not in answer:
+        return body
+    return msgspec.json.encode(answer | {"model": name})
+
+
+async def _renamed_lines(answer: aiohttp.ClientResponse, name: str) -> AsyncIterator[bytes]:
+    async with answer:
+        async for line in answer.content:
+            if line.startswith(b"data: {"):
+                yield b"data: " + _renamed(line[len(b"data: "):].strip(), name) + b"\n"
+            else:
+                yield line

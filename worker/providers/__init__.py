@@ -1,0 +1,1 @@
+"""Who trains: one module per provider behind the seam in base.py."""
