@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from service.chat.gateway import Gateway
 from service.kit import logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
@@ -16,10 +17,12 @@ ROUTERS: tuple[APIRouter, ...] = ()
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.configure(settings().log_level)
     watch_parent()
+    app.state.gateway = Gateway()
     yield
+    await app.state.gateway.close()
     engine().dispose()
 
 

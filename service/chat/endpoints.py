@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from service.catalog import operations as catalog
-from service.chat.errors import ModelNotFound
 from service.chat.gateway import Gateway, Whole
 from service.chat.schemas import ChatCompletion, ChatCompletionRequest
 from service.kit.errors import InvalidRequest
@@ -24,8 +23,6 @@ async def create_chat_completion(request: Request, caller: CurrentProject) -> Re
     """Create a chat completion with a base model or one of the project's tuned models."""
     body = _parse(await request.body())
     model = await in_transaction(caller, catalog.resolve, body["model"])
-    if model is None:
-        raise ModelNotFound(body["model"])
     gateway: Gateway = request.app.state.gateway
     answer = await gateway.complete(model, body)
     if isinstance(answer, Whole):
@@ -49,5 +46,5 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"Invalid type for 'model': expected a string, but got {json_type(parsed['model'])}"
                              " instead.", param="model", code="invalid_type")
     if "\x00" in parsed["model"]:
-        raise ModelNotFound(parsed["model"].replace("\x00", "\\u0000"))
+        raise InvalidRequest("Invalid 'model': contains a NUL character.", param="model", code="invalid_value")
     return parsed

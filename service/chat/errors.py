@@ -1,13 +1,6 @@
 """What can go wrong between a caller and the chat server."""
 
-from service.kit.errors import InvalidRequest, NotFound, Unavailable
-
-
-class ModelNotFound(NotFound):
-    code = "model_not_found"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"The model `{name[:200]}` does not exist or you do not have access to it.", param="model")
+from service.kit.errors import InvalidRequest, Unavailable
 
 
 class NotServedHere(InvalidRequest):

@@ -52,6 +52,9 @@ class Gateway:
 
         Raises ChatServerUnavailable, ModelLoadFailed or NotServedHere.
         """
+        if model.base.provider != "local":
+            raise NotServedHere(model.name, f"it belongs to the provider '{model.base.provider}', which this house does"
+                                            " not serve. GET /v1/models lists what there is.")
         forwarded = msgspec.json.encode(request | {"model": model.internal_name})
         try:
             answer = await self._post(forwarded)
@@ -80,10 +83,10 @@ class Gateway:
                                             f" {base}` fetches them.")
         async with self._loading[base]:
             await self._ask_to_load(model, "/v1/load_model", {"model_name": base, "model_path": str(base_dir)})
-        if model.kind == "base":
+        if model.artifact is None:
             return
         async with self._loading[model.internal_name]:
-            path = await asyncio.to_thread(_materialize, model)
+            path = await asyncio.to_thread(_materialize, model.internal_name, model.artifact.prefix)
             if model.kind == "adapter":
                 await self._ask_to_load(model, "/v1/load_lora_adapter", {
                     "lora_name": model.internal_name, "lora_path": str(path), "base_model": base})
@@ -106,12 +109,12 @@ class Gateway:
         raise ModelLoadFailed(model.name, _message(text))
 
 
-def _materialize(model: ResolvedModel) -> Path:
+def _materialize(internal_name: str, prefix: str) -> Path:
     """The tuned model's files as a directory on this machine's disk, fetched on first use."""
-    path = settings().models_dir.absolute() / "tuned" / model.internal_name
+    path = settings().models_dir.absolute() / "tuned" / internal_name
     if not path.exists():
         partial = path.with_name(f".{path.name}.partial")
-        storage.download_dir(model.artifact_prefix, partial)
+        storage.download_dir(prefix, partial)
         try:
             partial.replace(path)
         except OSError:  # another API process was faster; its copy is as good
