@@ -7,7 +7,7 @@ from signal import SIGKILL, Signals
 import psutil  # type: ignore[import-untyped]
 from psutil import Process
 
-__all__ = ["Process", "end", "end_all", "leftover", "marked", "started_at"]
+__all__ = ["Process", "descendants", "end", "end_all", "leftover", "marked", "same", "started_at"]
 
 
 def leftover(pid_file: Path, mark: str) -> Process | None:
@@ -34,6 +34,13 @@ def started_at(pid: int) -> float:
     return float(Process(pid).create_time())
 
 
+def same(pid: int, began: float) -> bool:
+    """Whether the process that has this pid now is the one that began then."""
+    with suppress(psutil.Error):
+        return abs(started_at(pid) - began) < 1.0
+    return False
+
+
 def marked(variable: str, value: str) -> list[Process]:
     """Processes of ours whose environment says `variable=value`: children of children too."""
     found = []
@@ -52,3 +59,10 @@ def end_all(processes: list[Process], *signals: Signals, patience: float) -> Non
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         _, alive = psutil.wait_procs(alive, timeout=patience)
+
+
+def descendants(pid: int) -> list[Process]:
+    """Everything the process has started, however deep, and that it has not lost sight of."""
+    with suppress(psutil.Error):
+        return list(Process(pid).children(recursive=True))
+    return []

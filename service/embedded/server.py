@@ -1,5 +1,6 @@
 """What the embedded servers share: one owner, one port, a start that ends leftovers, a stop without loss."""
 
+import os
 import signal
 import subprocess
 import time
@@ -47,6 +48,7 @@ class EmbeddedServer(ABC):
         """
         if self.pid is not None:
             return self.url()
+        self.stop()  # it may have died under us
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire()
         try:
@@ -67,6 +69,11 @@ class EmbeddedServer(ABC):
             self._process.wait()
         self._process = None
         self._lock.release()
+
+    def hurry(self) -> None:
+        """End without ceremony; safe to call from a signal handler while `stop` waits."""
+        if (pid := self.pid) is not None:
+            os.kill(pid, self.stop_signals[-1])
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,0 +1,66 @@
+"""Signs of life: how `tuneworks up` knows that a process does its work, and is not merely there."""
+
+import http.client
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+SignOfLife = Callable[[], bool]
+RELAY_APPLICATION = "tuneworks relay"
+"""What a relay calls itself towards Postgres."""
+
+
+def always() -> bool:
+    """For a process whose being there is all that can be seen of it."""
+    return True
+
+
+def answers(host: str, port: int, path: str, *, token: str = "") -> SignOfLife:
+    """It answers GET `path` with 200."""
+    def sign() -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=2)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", path, headers={"authorization": f"Bearer {token}"} if token else {})
+            return connection.getresponse().status == http.client.OK
+        return False
+    return sign
+
+
+def logged(log: Path, words: str, *, level: str) -> SignOfLife:
+    """Its log says `words`; when the log level hides such lines, its being there must do."""
+    if logging.getLevelNamesMapping().get(level.upper(), logging.INFO) > logging.INFO:
+        return always
+
+    def sign() -> bool:
+        with suppress(OSError):
+            return words in log.read_text(errors="replace")
+        return False
+    return sign
+
+
+def relay_listens(database_url: str) -> SignOfLife:
+    """A relay is connected to the database."""
+    def sign() -> bool:
+        with suppress(psycopg.Error):
+            return live_relays(database_url) > 0
+        return False
+    return sign
+
+
+def live_relays(database_url: str) -> int:
+    """How many relays are connected to this database. Raises psycopg.Error when it cannot be asked."""
+    with psycopg.connect(database_url, connect_timeout=3) as connection:
+        row = connection.execute("select count(*) from pg_stat_activity where application_name = %s"
+                                 " and datname = current_database()", (RELAY_APPLICATION,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def host_answers(host: str, port: int, *, seconds: float = 2.0) -> bool:
+    """Somebody accepts connections there."""
+    with suppress(OSError), socket.create_connection((host, port), timeout=seconds):
+        return True
+    return False
