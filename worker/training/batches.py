@@ -1,4 +1,4 @@
-"""Decides which examples make which optimizer step: a pure function of lengths and seed, so that resuming is counting."""
+"""Decides which examples make which optimizer step, by lengths and seed alone, so that resuming is counting."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def for_template(conversation: Conversation, template: str) -> Conversation:
     """
     messages, learned, tools = conversation.messages, conversation.learned, conversation.tools
     if "developer" not in template:
-        messages = [{**message, "role": "system"} if message["role"] == "developer" else message for message in messages]
+        messages = [message | {"role": "system"} if message["role"] == "developer" else message for message in messages]
     if not re.search(r"\btool_calls\b", template):
         messages = [_with_calls_as_text(message) for message in messages]
     if tools and not re.search(r"\btools\b", template):

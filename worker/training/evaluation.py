@@ -37,7 +37,7 @@ class Validation:
         """Whether to evaluate after this step, of `total`."""
         return bool(self.examples) and (full or step % max(1, math.ceil(total / _LOOKS)) == 0)
 
-    def score(self, model: Any, accelerator: Any, *, at: int, full: bool, pad: int, fused: bool) -> Score:  # noqa: PLR0913
+    def score(self, model: Any, accelerator: Any, *, at: int, full: bool, pad: int, fused: bool) -> Score:
         """Score all examples, or one batch of them chosen by the step number `at`; all processes share the work.
 
         The model must be in evaluation mode, without gradients. No random number is used.
@@ -45,7 +45,8 @@ class Validation:
         lengths = [len(example.input_ids) for example in self.examples]
         chosen = list(range(len(self.examples)))
         if not full:
-            chosen = [(at * self.batch_size + offset) % len(chosen) for offset in range(min(self.batch_size, len(chosen)))]
+            size = min(self.batch_size, len(chosen))
+            chosen = [(at * size + offset) % len(chosen) for offset in range(size)]
         mine = share(chosen, lengths, rank=accelerator.process_index, ranks=accelerator.num_processes)
         sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
         for group in micro_batches(mine, lengths, max_tokens=self.max_tokens):

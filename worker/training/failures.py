@@ -38,12 +38,12 @@ def explain(error: BaseException) -> Failed:
         return _disk_full()
     return Failed(
         code=FailureCode.SERVER_ERROR,
-        message="The training process hit an error of its own. It will be tried again; the operator's log has the details.",
+        message="The training process hit an error of its own; it will be tried again. The operator's log says more.",
     )
 
 
 def _disk_full() -> Failed:
     return Failed(
         code=FailureCode.DISK_FULL,
-        message="The disk of the training machine is full. Nothing is lost; the job goes on once the operator made room.",
+        message="The disk of the training machine is full. Nothing is lost; once there is room the job can go on.",
     )

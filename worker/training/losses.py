@@ -29,7 +29,9 @@ def tensors(
     return ids.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
-def summed_loss(model: Any, ids: torch.Tensor, labels: torch.Tensor, *, fused: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def summed_loss(
+    model: Any, ids: torch.Tensor, labels: torch.Tensor, *, fused: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the sum of the loss over learned tokens (with gradient) and the count of right first guesses.
 
     `fused` uses the head that TRL patches into the model, which never builds the logits: right on GPUs. On CPU it

@@ -79,6 +79,8 @@ def _write_manifest(directory: Path, about: dict[str, str | int | bool]) -> None
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     manifest = Manifest({str(path.relative_to(directory)): _entry(path) for path in files}, about)
     (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    for path in files:  # safetensors writes for its owner only; serving may be another user
+        path.chmod(0o644)
     for path in [*files, directory / MANIFEST, *(path for path in directory.rglob("*") if path.is_dir()), directory]:
         _flush(path)
 

@@ -60,7 +60,7 @@ def save_model(model: Any, tokenizer: Any, destination: Path, *, base_name: str)
     config = model.peft_config["default"]
     config.base_model_name_or_path = base_name  # a name: the trainer's own path means nothing elsewhere
     # PEFT would look for the base to see whether its vocabulary grew, which we never do.
-    model.save_pretrained(destination, save_embedding_layers=False)
+    model.save_pretrained(str(destination), save_embedding_layers=False)
     (destination / "README.md").unlink(missing_ok=True)  # a model card with nothing in it
 
 
@@ -75,7 +75,7 @@ def _with_adapter(plan: Plan, device: torch.device, checkpoint: Path | None) -> 
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True, config=config)
     config = LoraConfig(
         r=plan.tuning.rank,
-        lora_alpha=plan.tuning.effective_alpha,
+        lora_alpha=plan.tuning.effective_alpha,  # type: ignore[arg-type]  # PEFT divides it, a float is as good
         lora_dropout=plan.tuning.dropout,
         # Expert weights are left alone: PEFT is slow on them and servers have ignored such adapters in silence.
         target_modules=_ATTENTION if _has_experts(base) else "all-linear",

@@ -1,4 +1,4 @@
-"""What a training process is told to do: the frozen plan in RUN_DIR/plan.json, written by the supervisor without torch."""
+"""What a training process is told to do: the frozen RUN_DIR/plan.json, which is written without torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
 
 class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which weights move: `lora` adds adapters, `full` moves all, `last_layers` the last `layers` blocks and the head."""
+    """Which weights move: adapters beside them (`lora`), all (`full`), or the last `layers` blocks (`last_layers`)."""
 
     type: Literal["lora", "full", "last_layers"] = "lora"
     rank: Rank = 16
@@ -58,7 +58,7 @@ class StartFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One supervised job with every "auto" already resolved. Paths are absolute and local; files are OpenAI chat JSONL."""
+    """One supervised job with every "auto" already resolved. Paths are local; the files are OpenAI chat JSONL."""
 
     job_id: str
     base_model: str
@@ -82,5 +82,5 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_plan(run: Path) -> Plan:
-    """Read the plan of a run; raises OSError without one and msgspec.ValidationError with a sentence when it is wrong."""
+    """Read the plan of a run; raises OSError without one, and msgspec.MsgspecError with a sentence if it is wrong."""
     return msgspec.json.decode((run / PLAN_FILE).read_bytes(), type=Plan)

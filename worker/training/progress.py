@@ -124,7 +124,7 @@ class ProgressWriter:
     """Appends records, each in one write, so that a reader sees whole lines and a kill loses at most the last one."""
 
     def __init__(self, path: Path, *, silent: bool = False) -> None:
-        """Open the file to append. A `silent` writer writes failures alone: for all processes of a run but the first."""
+        """Open the file to append. A `silent` one writes failures alone: for all processes of a run but the first."""
         self._silent = silent
         torn = path.exists() and (text := path.read_bytes()) and not text.endswith(b"\n")
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -14,7 +14,6 @@ their first character lies.
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -95,10 +94,11 @@ class Renderer:
         marked: list[Message] = list(chat.messages)
         marked[at] = {"role": "assistant", "content": _MARK}
         other = self._render(marked, chat.tools)
-        start = len(os.path.commonprefix([full, other]))
-        rest_full, rest_other = full[start:], other[start:]
-        end = len(full) - len(os.path.commonprefix([rest_full[::-1], rest_other[::-1]]))
-        closing = self._end_of_turn.match(full, end) if self._end_of_turn and start < end else None
+        if full == other:  # the template does not show this message at all
+            return 0, 0
+        start = _common(full, other)
+        end = len(full) - _common(full[start:][::-1], other[start:][::-1])
+        closing = self._end_of_turn.match(full, end) if self._end_of_turn else None
         return start, closing.end() if closing else end
 
     def _without_trailing_space(self, full: str, span: tuple[int, int]) -> tuple[int, int]:
@@ -140,6 +140,12 @@ def render_all(
         else:
             skipped += 1
     return examples, skipped
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
 def _inside(starts: Iterable[int], spans: list[tuple[int, int]]) -> Iterable[bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import torch
 from accelerate import PartialState
-from trl import SFTConfig
+from trl.trainer.sft_config import SFTConfig
 
 from worker.training.batches import Step, schedule
 from worker.training.checkpoints import TRAINER_STATE, Checkpoints
@@ -49,9 +49,6 @@ def run(run_dir: Path, *, parent: int | None = None) -> ExitCode:
         plan = _plan(run_dir)
         checkpoints.append(Checkpoints(run_dir / CHECKPOINTS, keep=plan.knobs.checkpoints_to_keep))
         finished = _train(plan, checkpoints[0], progress, stop)
-        if not finished:
-            tell_stopped(stop.reason or "sigterm")
-        return ExitCode.FINISHED if finished else ExitCode.PREEMPTED
     except Cancelled:
         tell_stopped("cancel")
         return ExitCode.CANCELLED
@@ -66,6 +63,10 @@ def run(run_dir: Path, *, parent: int | None = None) -> ExitCode:
         except OSError as full:
             print(f"{failed.code}: {failed.message} ({full})", file=sys.stderr)  # noqa: T201  # no other way is left
         return ExitCode.CRASHED if failed.code.is_retriable else ExitCode.REJECTED
+    if finished:
+        return ExitCode.FINISHED
+    tell_stopped(stop.reason or "sigterm")
+    return ExitCode.PREEMPTED
 
 
 def _plan(run_dir: Path) -> Plan:
@@ -145,7 +146,8 @@ def _train(plan: Plan, checkpoints: Checkpoints, progress: ProgressWriter, stop:
         if trainer.was_stopped:
             return False
     final = checkpoints.path(len(steps))
-    progress.write(Finished(trained_tokens=sum(lengths) * plan.n_epochs, checkpoint=str(final), metrics=trainer.metrics))
+    tokens = sum(lengths) * plan.n_epochs
+    progress.write(Finished(trained_tokens=tokens, checkpoint=str(final), metrics=trainer.metrics))
     return True
 
 
@@ -197,8 +199,6 @@ def _activations_fit(model: torch.nn.Module, max_tokens: int) -> bool:
     """
     config = model.config.get_text_config()  # type: ignore[operator, union-attr]  # every Hugging Face model has it
     needed = 60 * max_tokens * config.num_hidden_layers * config.hidden_size
-    free, _ = torch.cuda.mem_get_info()
+    free: int = torch.cuda.mem_get_info()[0]
     weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
-    return 2 * needed + 4 * weights < free
-
-
+    return bool(2 * needed + 4 * weights < free)

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from worker.training.plan import ExitCode
 from worker.training.progress import StopReason
@@ -66,7 +65,7 @@ class StopFlag:
     def _watch_file(self, stop_file: Path) -> None:
         while self.reason != "cancel":
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                asked: Literal["cancel", "pause"] | str = stop_file.read_text("utf-8").strip()
+                asked = stop_file.read_text("utf-8").strip()
                 if asked == "cancel":
                     self.raise_("cancel")
                 elif asked == "pause" and self.reason is None:

@@ -1,11 +1,14 @@
-"""Makes a random-weight Llama of 1.7 million parameters with a real byte-level BPE tokenizer, so that tests need no network."""
+"""Makes a random-weight Llama of 1.7 million parameters with a real BPE tokenizer, so that tests need no network."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
 CHAT_TEMPLATE = """\
 {%- if tools %}<|im_start|>system
@@ -52,8 +55,6 @@ def tiny(destination: Path | str, seed: int = 0) -> Path:
     destination = Path(destination)
     if (destination / "model.safetensors").exists():
         return destination
-    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
-
     destination.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer()
     set_seed(seed)
@@ -66,24 +67,22 @@ def tiny(destination: Path | str, seed: int = 0) -> Path:
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.convert_tokens_to_ids("<|im_start|>"),
-        eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
-        pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     # Made beside its place and renamed, since parallel test processes may ask for the same directory.
     with tempfile.TemporaryDirectory(dir=destination.parent) as building:
+        Path(building).chmod(0o755)
         tokenizer.save_pretrained(building)
         LlamaForCausalLM(config).save_pretrained(building)
         with contextlib.suppress(OSError):  # another process was first: its model is the same
-            os.rename(building, destination)
-        os.makedirs(building, exist_ok=True)
+            Path(building).rename(destination)
+        Path(building).mkdir(exist_ok=True)  # for the context to remove
     return destination
 
 
-def _tokenizer():  # type: ignore[no-untyped-def]  # transformers exports its tokenizers untyped
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
+def _tokenizer() -> Any:
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -95,11 +94,12 @@ def _tokenizer():  # type: ignore[no-untyped-def]  # transformers exports its to
         show_progress=False,
     )
     bpe.train_from_iterator([_CORPUS], trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(
         tokenizer_object=bpe,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        bos_token="<|im_start|>",  # noqa: S106  # no password
+        eos_token="<|im_end|>",  # noqa: S106  # no password
+        pad_token="<|endoftext|>",  # noqa: S106  # no password
         model_max_length=512,
     )
     tokenizer.chat_template = CHAT_TEMPLATE

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset  # type: ignore[import-untyped]  # it ships no types
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from worker.training.batches import Step, micro_batches, share
 from worker.training.checkpoints import TRAINER_STATE, Checkpoints
@@ -39,7 +40,7 @@ from worker.training.stopping import StopFlag
 _BAD_STEPS = 3  # steps in a row whose loss or gradient is no number before the job fails; each is left out
 
 
-class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
+class ChatTrainer(SFTTrainer):
     """Runs the given steps over the given examples, reports each, and leaves checkpoints behind."""
 
     def __init__(  # noqa: PLR0913  # the parts of one run, each named at the only call
@@ -68,6 +69,7 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         self._base_name = base_name
         self._score = Score()
         self._grad_norm = math.nan
+        self._pad_token = int(tokenizer.pad_token_id)
         self._bad_steps = 0
         self._since = time.monotonic()
         self._tokens_this_run = 0
@@ -79,7 +81,11 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
             "labels": [example.labels for example in examples],
         }
         super().__init__(
-            model, args=config, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer, callbacks=[_AfterStep(self)]
+            model,
+            args=config,
+            train_dataset=Dataset.from_dict(rows),
+            processing_class=tokenizer,
+            callbacks=[_AfterStep(self)],
         )
         self.remove_callback(PrinterCallback)
 
@@ -87,20 +93,21 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         """All steps of all epochs as one pass: the Trainer resumes by skipping the first ones."""
         return DataLoader(self._steps, batch_size=1, collate_fn=lambda steps: steps[0])  # type: ignore[arg-type]  # a list is a data set
 
-    def training_step(self, model: Any, inputs: Step, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002  # the Trainer's signature
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002  # the Trainer's signature
         """Do the forward and backward passes of one optimizer step; returns its mean loss over all processes."""
+        step: Step = inputs
         model.train()
         self._since = time.monotonic() if self.metrics is None else self._since
-        learned = sum(self._examples[at].learned_tokens for at in inputs.examples)
+        learned = sum(self._examples[at].learned_tokens for at in step.examples)
         ranks = self.accelerator.num_processes
-        mine = share(inputs.examples, self._lengths, rank=self.accelerator.process_index, ranks=ranks)
+        mine = share(step.examples, self._lengths, rank=self.accelerator.process_index, ranks=ranks)
         # A process without an example must still take part in the exchange of gradients.
-        groups = micro_batches(mine or inputs.examples[:1], self._lengths, max_tokens=self._max_tokens)
+        groups = micro_batches(mine or step.examples[:1], self._lengths, max_tokens=self._max_tokens)
         sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         for number, group in enumerate(groups, start=1):
             self._stop_flag.check_cancelled()
             batch = [self._examples[at] for at in group]
-            ids, labels = tensors(batch, pad=self._pad, device=self.args.device, learn=bool(mine))
+            ids, labels = tensors(batch, pad=self._pad_token, device=self.args.device, learn=bool(mine))
             last = number == len(groups)
             with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
                 with self.compute_loss_context_manager():
@@ -111,7 +118,7 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         self._agree(sums, learned)
         return torch.tensor(self._score.loss, device=self.args.device)
 
-    def _get_num_items_in_batch(self, batch_samples: list[Step], device: torch.device) -> None:  # noqa: ARG002
+    def _get_num_items_in_batch(self, batch_samples: list[Step], device: torch.device) -> None:
         """Our loss knows its number of tokens, from all processes, without asking them."""
 
     def floating_point_ops(self, inputs: Any) -> int:  # noqa: ARG002  # the Trainer's signature
@@ -125,7 +132,7 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         self._watch_numbers(last=last)
         stopping = self.was_stopped and not last
         self.was_stopped = stopping
-        valid, full = (None, None) if stopping else self._evaluate_when_due(step)
+        valid, full = (Score(), Score()) if stopping else self._evaluate_when_due(step)
         self.metrics = self._measure(step, valid, full)
         self._progress.write(self.metrics)
         control.should_save = step.ends_epoch or stopping
@@ -158,20 +165,21 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
                 param="learning_rate_multiplier",
             )
 
-    def _evaluate_when_due(self, step: Step) -> tuple[Score | None, Score | None]:
+    def _evaluate_when_due(self, step: Step) -> tuple[Score, Score]:
         is_full = step.ends_epoch
         if not self._validation.is_due(step.number, total=len(self._steps), full=is_full):
-            return None, None
+            return Score(), Score()
         if is_full:
             self._progress.write(Stage(name="evaluating"))
-        self.model.eval()
+        model: Any = self.model
+        model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             score = self._validation.score(
-                self.model, self.accelerator, at=step.number, full=is_full, pad=self._pad, fused=self._fused
+                model, self.accelerator, at=step.number, full=is_full, pad=self._pad_token, fused=self._fused
             )
-        return (None, score) if is_full else (score, None)
+        return (Score(), score) if is_full else (score, Score())
 
-    def _measure(self, step: Step, valid: Score | None, full: Score | None) -> Metrics:
+    def _measure(self, step: Step, valid: Score, full: Score) -> Metrics:
         now = time.monotonic()
         tokens = self._tokens(step)
         seconds, self._since = max(now - self._since, 1e-6), now
@@ -188,10 +196,10 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
             grad_norm=_number(self._grad_norm),
             tokens_per_second=round(tokens / seconds, 1),
             seconds_left=round(left * self._seconds_this_run / self._tokens_this_run, 1),
-            valid_loss=valid and _number(valid.loss),
-            valid_mean_token_accuracy=valid and _number(valid.accuracy),
-            full_valid_loss=full and _number(full.loss),
-            full_valid_mean_token_accuracy=full and _number(full.accuracy),
+            valid_loss=_number(valid.loss),
+            valid_mean_token_accuracy=_number(valid.accuracy),
+            full_valid_loss=_number(full.loss),
+            full_valid_mean_token_accuracy=_number(full.accuracy),
         )
 
     def _tokens(self, step: Step) -> int:
@@ -237,15 +245,11 @@ class ChatTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         """The weights were loaded when the model was made."""
 
     @property
-    def _pad(self) -> int:
-        return int(self.processing_class.pad_token_id)
-
-    @property
     def _fused(self) -> bool:
         return bool(self.args.device.type == "cuda")
 
 
-class _AfterStep(TrainerCallback):  # type: ignore[misc]  # seen as untyped
+class _AfterStep(TrainerCallback):
     """Tells the trainer that the optimizer has stepped."""
 
     def __init__(self, trainer: ChatTrainer) -> None:
