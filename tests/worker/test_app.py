@@ -1,0 +1,123 @@
+"""What surrounds every task: outcomes, retries, giving up, and losing the item."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from service.kit import work
+from service.kit.database import DISPATCH, transaction
+from service.kit.work import Claim, Work
+from service.settings import settings
+from tests.fixtures.api import Tenant
+from worker import app as framework
+from worker.app import Running, Task, Transient, unit_of_work
+
+
+@pytest.fixture
+def item(tenant: Tenant) -> str:
+    with transaction(tenant.scope) as session:
+        work.enqueue(session, Work.EXPIRE_UPLOAD, "upload_1", project_id=tenant.project_id)
+        found: str = session.execute(text("select id from work_items")).scalar_one()
+    return found
+
+
+def row(item: str) -> Any:
+    with transaction(DISPATCH) as session:
+        return session.execute(text("select *, run_at > now() as waits from work_items where id = :id"),
+                               {"id": item}).one_or_none()
+
+
+def make_due(item: str, **values: int) -> None:
+    with transaction(DISPATCH) as session:
+        session.execute(text("update work_items set run_at = now(), lease_until = now() - interval '1 s' where id = :id"),
+                        {"id": item})
+        for column, value in values.items():
+            session.execute(text(f"update work_items set {column} = :value"), {"value": value})
+
+
+def failing(trouble: Exception) -> Task:
+    def handler(_: Running) -> timedelta | None:
+        raise trouble
+    return Task(Work.EXPIRE_UPLOAD, handler)
+
+
+def test_work_that_is_done_leaves_no_row(item: str) -> None:
+    framework.run(Task(Work.EXPIRE_UPLOAD, lambda _: None), item)
+    assert row(item) is None
+
+
+def test_a_message_for_work_that_is_done_does_nothing(item: str) -> None:
+    calls: list[Running] = []
+    entry = Task(Work.EXPIRE_UPLOAD, calls.append)
+    framework.run(entry, item)
+    framework.run(entry, item)
+    assert len(calls) == 1
+
+
+def test_a_handler_may_ask_to_be_run_later(item: str) -> None:
+    framework.run(Task(Work.EXPIRE_UPLOAD, lambda _: timedelta(hours=1)), item)
+    assert (row(item).state, row(item).failures, row(item).waits) == ("pending", 0, True)
+
+
+@pytest.mark.parametrize("trouble", [Transient("busy", retry_after=120), RuntimeError("a bug")])
+def test_trouble_is_tried_again_later_and_counted(item: str, trouble: Exception) -> None:
+    framework.run(failing(trouble), item)
+    assert (row(item).state, row(item).failures, row(item).waits) == ("pending", 1, True)
+    assert row(item).last_error == str(trouble)
+
+
+@pytest.mark.parametrize("spent", [{"failures": work.MAX_FAILURES}, {"crashes": work.MAX_CRASHES + 1}])
+def test_when_the_attempts_are_spent_the_subject_is_told(item: str, spent: dict[str, int]) -> None:
+    make_due(item, **spent)
+    told: list[tuple[str, str]] = []
+    entry = failing(Transient("busy"))
+
+    @entry.abandoned
+    def _(session: Session, claim: Claim, cause: str) -> None:
+        session.execute(text("select 1"))
+        told.append((claim.subject, cause))
+    framework.run(entry, item)
+    assert [subject for subject, _ in told] == ["upload_1"]
+    assert row(item).state == "failed"
+
+
+def test_whoever_lost_the_item_records_nothing(item: str) -> None:
+    def handler(running: Running) -> timedelta | None:
+        make_due(item)
+        with transaction(DISPATCH) as session:
+            assert work.claim(session, item, owner="another", lease=timedelta(seconds=30)) is not None
+        with unit_of_work(running.claim):
+            pytest.fail("the fence was passed and the transaction began all the same")
+        return None
+    framework.run(Task(Work.EXPIRE_UPLOAD, handler), item)
+    assert (row(item).state, row(item).lease_owner) == ("running", "another")
+
+
+def test_the_heartbeat_keeps_the_lease_and_ends_with_the_handler(
+        item: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEWORKS_LEASE_SECONDS", "0.6")
+    settings.cache_clear()
+
+    def handler(running: Running) -> timedelta | None:
+        first = row(item).lease_until
+        renewed = threading.Event()
+        while not renewed.wait(0.05):
+            running.advance("moving")
+            if row(item).lease_until > first:
+                renewed.set()
+        raise RuntimeError("the handler dies")
+    framework.run(Task(Work.EXPIRE_UPLOAD, handler), item)
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+    settings.cache_clear()
+
+
+def test_every_kind_of_work_has_a_task() -> None:
+    for module in framework.HANDLER_MODULES:
+        __import__(module)
+    assert set(framework.TASKS) == set(Work)
+    assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
+        Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT}, "only these may be given up without a word"
