@@ -5,14 +5,24 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from service.catalog import endpoints as models
 from service.chat.gateway import Gateway
-from service.kit import logging, refusals
+from service.jobs import endpoints as jobs
+from service.kit import health, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
 from service.settings import settings
+from service.tenants import endpoints as tenants
+from service.webhooks import endpoints as webhooks
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (
+    jobs.router,
+    models.router,
+    webhooks.router,
+    tenants.router,
+    health.router,
+)
 """One per slice, in the order of the documentation."""
 
 

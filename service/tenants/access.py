@@ -39,12 +39,36 @@ class Caller:
         return Scope.project(self.project_id) if self.project_id else Scope.organization(self.organization_id)
 
 
-_cache: dict[bytes, tuple[float, Caller]] = {}
+class _KnownCallers:
+    """The keys that this process has seen lately, by their SHA-256."""
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, tuple[float, Caller]] = {}
+        self.generation = 0
+
+    def get(self, digest: bytes) -> Caller | None:
+        until, caller = self._until.get(digest, (0.0, None))
+        return caller if until > time.monotonic() else None
+
+    def put(self, digest: bytes, caller: Caller, *, seen_in: int) -> None:
+        """Remember a key that was looked up in generation `seen_in`, unless all were forgotten since."""
+        if seen_in != self.generation:
+            return
+        if len(self._until) >= _CACHE_SIZE:
+            self._until.clear()
+        self._until[digest] = (time.monotonic() + _CACHE_SECONDS, caller)
+
+    def forget(self) -> None:
+        self.generation += 1
+        self._until.clear()
+
+
+_known = _KnownCallers()
 
 
 def forget_callers() -> None:
-    """Empty this process's cache of keys; a revocation made here is then effective at once."""
-    _cache.clear()
+    """Empty this process's cache of keys; a revocation that was committed before is then effective at once."""
+    _known.forget()
 
 
 def authenticate(request: Request,
@@ -56,27 +80,21 @@ def authenticate(request: Request,
     if not is_well_formed(key):
         raise InvalidAPIKey(key)
     digest = hashlib.sha256(key.encode()).digest()
-    cached = _cache.get(digest)
-    if cached is not None and cached[0] > time.monotonic():
-        caller = cached[1]
-    else:
-        caller = _recognise(key, digest)
+    caller = _known.get(digest) or _recognise(key, digest)
     request.state.caller = caller
     return caller
 
 
 def _recognise(key: str, digest: bytes) -> Caller:
+    generation = _known.generation
     with transaction(NOBODY) as session:
         found = queries.recognise(session, digest)
     if found is None:
-        _cache.pop(digest, None)
         raise InvalidAPIKey(key)
     caller = Caller(found.key_id, found.organization_id, found.project_id or "", found.slug or "")
     with transaction(caller.scope) as session:
         operations.note_use(session, found.key_id)
-    if len(_cache) >= _CACHE_SIZE:
-        _cache.clear()
-    _cache[digest] = (time.monotonic() + _CACHE_SECONDS, caller)
+    _known.put(digest, caller, seen_in=generation)
     return caller
 
 
@@ -106,9 +124,17 @@ def admin_session(caller: CurrentAdmin) -> Iterator[Session]:
         yield session
 
 
+def revoking_session(caller: CurrentAdmin) -> Iterator[Session]:
+    """An admin session after whose commit this process looks every key up anew."""
+    with transaction(caller.scope) as session:
+        yield session
+    forget_callers()
+
+
 # scope="function": the transaction commits before the answer leaves, so no caller holds a 200 that failed.
 ProjectSession = Annotated[Session, Depends(project_session, scope="function")]
 AdminSession = Annotated[Session, Depends(admin_session, scope="function")]
+RevokingSession = Annotated[Session, Depends(revoking_session, scope="function")]
 
 
 async def in_transaction(caller: Caller, operation: Callable[Concatenate[Session, Params], Result],

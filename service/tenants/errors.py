@@ -15,7 +15,8 @@ class InvalidAPIKey(Unauthorized):
 
     def __init__(self, key: str) -> None:
         shown = key if key.isascii() and key.isprintable() else "?" * len(key)
-        masked = shown[:8] + "*" * min(max(len(shown) - 12, 4), 40) + shown[-4:] if len(shown) > 12 else "*" * len(shown)
+        hidden = "*" * min(max(len(shown) - 12, 4), 40)
+        masked = shown[:8] + hidden + shown[-4:] if len(shown) > 12 else "*" * len(shown)
         super().__init__(f"Incorrect API key provided: {masked}. Ask your platform team for a key, or make one with"
                          " `tuneworks keys create`.")
 
@@ -61,4 +62,33 @@ class KeyNotFound(NotFound):
     code = "api_key_not_found"
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"No API key found with id '{key_id}'.", param="key_id")
+        super().__init__(f"No API key found with id '{key_id}'.", param="api_key_id")
+
+
+class AdminKeyNotFound(NotFound):
+    code = "admin_api_key_not_found"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"No admin API key found with id '{key_id}'.", param="key_id")
+
+
+class LastAdminKey(InvalidRequest):
+    code = "last_admin_api_key"
+
+    def __init__(self) -> None:
+        super().__init__("This is the organization's last admin key; without it nobody could administer it. Make"
+                         " another one first.", param="key_id")
+
+
+class AccountWithoutRole(InvalidRequest):
+    code = "service_account_without_role"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"Service account '{account_id}' has no role in the project, so it gets no key. Give it"
+                         " one first (update it with role 'member').", param="service_account_id")
+
+
+class KeyForNobody(InvalidRequest):
+    def __init__(self) -> None:
+        super().__init__("'expires_in_seconds' is the life of the first key, and 'create_service_account_only'"
+                         " makes none. Leave one of them out.", param="expires_in_seconds")

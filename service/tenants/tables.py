@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.kit.database import Base, Positioned
 
@@ -56,6 +56,19 @@ class APIKey(Positioned, Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    service_account: Mapped[ServiceAccount | None] = relationship(lazy="joined")
+    organization: Mapped[Organization] = relationship(lazy="joined")
+
+    @property
+    def owner(self) -> object:
+        """Whose the key is, as the wire shows it: a service account's, or the organization's own."""
+        return {"service_account": self.service_account} if self.service_account else self.organization
+
+    @property
+    def owner_project_access(self) -> str:
+        """active: the key's service account has a role in the project."""
+        account = self.service_account
+        return "inactive" if account is None or account.deleted_at or account.role == "none" else "active"
 
 
 class AuditEntry(Positioned, Base):

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, Text, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit.database import Base, Positioned, Tenanted
+from service.webhooks import signatures
 
 
 class WebhookEndpoint(Tenanted, Positioned, Base):
@@ -23,6 +24,19 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
     disabled_at: Mapped[datetime | None]
     "Set when the receiver answered 410; an update of the endpoint takes deliveries up again."
     deleted_at: Mapped[datetime | None]
+
+    @property
+    def signing_secret(self) -> str:
+        return signatures.shown(self.secret)
+
+    @property
+    def signing_secret_hint(self) -> str:
+        return signatures.hint(self.secret)
+
+    def signing_keys(self, now: datetime) -> list[bytes]:
+        """The keys that sign at `now`: the newest first, then the rotated one while it is kept."""
+        kept = self.old_secret if self.old_secret_until and self.old_secret_until > now else None
+        return [self.secret, kept] if kept else [self.secret]
 
 
 class WebhookDelivery(Tenanted, Positioned, Base):

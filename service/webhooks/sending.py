@@ -1,0 +1,155 @@
+"""Puts one signed message on the wire, to a checked address, and brings back how it was answered.
+
+Names are resolved at every attempt and every answer of the resolver must be public; the socket is opened only
+to an address that was checked. Redirects are not followed and no proxy or netrc of the environment is used.
+"""
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from service.settings import settings
+from service.webhooks import addresses
+
+USER_AGENT = "Tuneworks/1.0 (webhooks)"
+_CONNECT_SECONDS = 5.0
+_KEPT = 4096
+"""So much of an answer is read and kept, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One signed attempt, complete: nothing of it is looked up while it is sent."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of an attempt: a status, or the reason why there is none."""
+
+    status: int | None
+    body: str = ""
+    error: str | None = None
+    retry_after: float | None = None
+    "Seconds that the receiver asked to be left alone."
+    latency_ms: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+class CheckedResolver(AbstractResolver):
+    """The system's resolver, which refuses a name as soon as one of its addresses is not public."""
+
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(self, host: str, port: int = 0,
+                      family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        for each in found:
+            addresses.check(each["host"])
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _checked_socket(info: tuple[Any, ...]) -> socket.socket:
+    """The last gate: whatever led here, the address that is about to be dialled is looked at."""
+    family, kind, protocol, _, address = info
+    addresses.check(address[0])
+    return socket.socket(family, kind, protocol)
+
+
+def _connector(*, allow_private: bool) -> aiohttp.TCPConnector:
+    if allow_private:
+        return aiohttp.TCPConnector(use_dns_cache=False, force_close=True)
+    return aiohttp.TCPConnector(resolver=CheckedResolver(), socket_factory=_checked_socket, use_dns_cache=False,
+                                force_close=True)
+
+
+async def send(message: Message) -> Reply:
+    """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
+    allow_private = settings().webhook_allow_private
+    timeout = aiohttp.ClientTimeout(total=settings().webhook_timeout_seconds, sock_connect=_CONNECT_SECONDS)
+    started = time.perf_counter()
+    try:
+        addresses.check_url(message.url, allow_private=allow_private)
+        async with aiohttp.ClientSession(connector=_connector(allow_private=allow_private), timeout=timeout,
+                                         trust_env=False, auto_decompress=False,
+                                         cookie_jar=aiohttp.DummyCookieJar()) as session:
+            reply = await _post(session, message)
+    except (aiohttp.ClientError, OSError, ValueError) as trouble:  # TimeoutError is an OSError
+        reply = {"status": None, "error": _named(trouble)}
+    return Reply(**reply, latency_ms=round((time.perf_counter() - started) * 1000))
+
+
+async def _post(session: aiohttp.ClientSession, message: Message) -> dict[str, Any]:
+    headers = {**message.headers, "content-type": "application/json", "user-agent": USER_AGENT,
+               "accept-encoding": "identity"}
+    async with session.post(message.url, data=message.body, headers=headers, allow_redirects=False) as answer:
+        return {"status": answer.status, "body": await _beginning(answer),
+                "error": None if 200 <= answer.status < 300 else f"The endpoint answered {answer.status}.",
+                "retry_after": _seconds(answer.headers.get("retry-after"))}
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> str:
+    """The first bytes of the answer as text that Postgres can store; a status that came stands without them."""
+    kept = bytearray()
+    try:
+        async for chunk in answer.content.iter_chunked(_KEPT):
+            kept += chunk
+            if len(kept) >= _KEPT:
+                break
+    except (aiohttp.ClientError, TimeoutError):
+        pass
+    return bytes(kept[:_KEPT]).decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """A Retry-After header (seconds or a date) in seconds from now; None when it says nothing usable."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _named(trouble: BaseException) -> str:
+    """One line that says what went wrong, for whoever reads the delivery."""
+    if isinstance(trouble, TimeoutError):
+        return f"No answer within {settings().webhook_timeout_seconds:g} s."
+    return f"{type(trouble).__name__}: {trouble}"[:500]
+
+
+async def resolve_early(url: str) -> None:
+    """Raise ForbiddenAddress when the URL's host resolves to an address that deliveries would refuse.
+
+    For registration only. A name that does not resolve yet is let through: every attempt checks again.
+    """
+    host = addresses.check_url(url, allow_private=settings().webhook_allow_private).hostname
+    if settings().webhook_allow_private or not host:
+        return
+    resolver = CheckedResolver()
+    try:
+        await asyncio.wait_for(resolver.resolve(host), _CONNECT_SECONDS)
+    except addresses.ForbiddenAddress:
+        raise
+    except (OSError, UnicodeError):
+        return
+    finally:
+        await resolver.close()
