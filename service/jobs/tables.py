@@ -29,7 +29,7 @@ class Job(Tenanted, Positioned, Base):
     provider: Mapped[str]
     status: Mapped[JobStatus] = mapped_column(_STATUS, server_default="validating_files")
     method: Mapped[dict[str, Any]]
-    "The method as the wire shows it: type, hyperparameters (\"auto\" until resolved) and tuning."
+    'The method as the wire shows it: type, hyperparameters ("auto" until resolved) and tuning.'
     training_file: Mapped[str]
     validation_file: Mapped[str | None]
     suffix: Mapped[str | None]
@@ -51,6 +51,12 @@ class Job(Tenanted, Positioned, Base):
     "What the provider gave for the running job; survives restarts."
     last_step: Mapped[int] = mapped_column(server_default=text("0"))
     total_steps: Mapped[int | None]
+
+    @property
+    def hyperparameters(self) -> dict[str, Any] | None:
+        """Those of a supervised job, where OpenAI's older clients look for them."""
+        supervised: dict[str, Any] = self.method.get("supervised", {})
+        return supervised.get("hyperparameters")
 
 
 class JobEvent(Tenanted, Positioned, Base):

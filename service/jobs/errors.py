@@ -1,0 +1,67 @@
+"""What can be wrong with a request about a job, in OpenAI's recorded words where there are any."""
+
+from service.jobs.states import JobStatus
+from service.kit.errors import InvalidRequest, NotFound
+
+
+class JobNotFound(NotFound):
+    """Unknown and another project's: both the same."""
+
+    code = "fine_tune_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
+
+
+class UnusableFile(InvalidRequest):
+    """Unknown, another project's, deleted, expired, of another purpose: all the same."""
+
+    def __init__(self, param: str, file_id: str) -> None:
+        super().__init__(f"invalid {param}: {file_id}", param=param)
+
+
+class WrongState(InvalidRequest):
+    """The job is in a state from which it cannot do that."""
+
+    code = "invalid_job_state"
+
+    def __init__(self, job_id: str, status: JobStatus, verb: str) -> None:
+        super().__init__(f"Job {job_id} is {status} and cannot be {verb}.", param="fine_tune_id")
+
+
+class StillPausing(InvalidRequest):
+    code = "invalid_job_state"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {job_id} is still on its way to its pause. Resume it when its status is paused.",
+                         param="fine_tune_id")
+
+
+class ConflictingHyperparameters(InvalidRequest):
+    code = "conflicting_hyperparameters"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"'hyperparameters' is the old place of 'method.supervised.hyperparameters', and {reason}."
+                         " Give them once, in 'method'.", param="hyperparameters")
+
+
+class IntegrationNotSupported(InvalidRequest):
+    code = "integration_not_supported"
+
+    def __init__(self) -> None:
+        super().__init__("This house sends nothing to other services, so no integration can be enabled. Leave"
+                         " 'integrations' out; the metrics are in the job's events and in its result file.",
+                         param="integrations")
+
+
+class InvalidMetadataFilter(InvalidRequest):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Invalid 'metadata': {reason}. Filter with metadata[key]=value, or with metadata=null for"
+                         " jobs without metadata.", param="metadata", code="invalid_value")
+
+
+class InvalidTransition(Exception):
+    """A move that the table of states does not know: a mistake of ours, not of a caller."""
+
+    def __init__(self, job_id: str, status: JobStatus, to: JobStatus) -> None:
+        super().__init__(f"{job_id}: {status} does not become {to}")

@@ -1,0 +1,38 @@
+"""The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
+
+from service.jobs.operations.preparing import begin, prepare
+from service.jobs.operations.recording import (
+    record_cancelled,
+    record_checkpoint,
+    record_failure,
+    record_handle,
+    record_metrics,
+    record_note,
+    record_paused,
+    record_progress,
+    record_success,
+    stop_requested,
+)
+from service.jobs.operations.requests import cancel, create, pause, resume, retrieve
+from service.jobs.operations.transitions import transition
+
+__all__ = [
+    "begin",
+    "cancel",
+    "create",
+    "pause",
+    "prepare",
+    "record_cancelled",
+    "record_checkpoint",
+    "record_failure",
+    "record_handle",
+    "record_metrics",
+    "record_note",
+    "record_paused",
+    "record_progress",
+    "record_success",
+    "resume",
+    "retrieve",
+    "stop_requested",
+    "transition",
+]

@@ -1,0 +1,126 @@
+"""What callers ask of jobs: create, cancel, pause, resume."""
+
+import secrets
+
+from sqlalchemy.orm import Session
+
+from service.catalog import operations as catalog
+from service.catalog.methods import Hyperparameters, Method, SupervisedMethod
+from service.jobs import queries
+from service.jobs.errors import (
+    ConflictingHyperparameters,
+    IntegrationNotSupported,
+    JobNotFound,
+    StillPausing,
+    UnusableFile,
+    WrongState,
+)
+from service.jobs.operations.transitions import Line, log, move
+from service.jobs.schemas import JobCreate
+from service.jobs.states import JobStatus
+from service.jobs.tables import Job
+from service.kit.database import database_now
+from service.kit.identifiers import new_id, random_text
+from service.kit.schemas import JSONObject
+from service.kit.work import Work, enqueue
+from service.tenants.access import Caller
+
+
+def create(session: Session, caller: Caller, body: JobCreate) -> Job:
+    """A new job in validating_files. Raises what is wrong with the model, the method or the files."""
+    if body.integrations:
+        raise IntegrationNotSupported
+    method = _method(body)
+    model = catalog.resolve_for_training(session, body.model, method)
+    _check_file(session, "training_file", body.training_file)
+    if body.validation_file is not None:
+        _check_file(session, "validation_file", body.validation_file)
+    job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
+              model=model.name, base_model=model.base.id, provider=model.base.provider, method=method,
+              training_file=body.training_file, validation_file=body.validation_file, suffix=body.suffix,
+              seed=body.seed if body.seed is not None else secrets.randbelow(2**31), model_code=random_text(8))
+    if body.metadata is not None:  # an explicit None would be stored as JSON's null, not as SQL's
+        job.metadata_ = dict(body.metadata)
+    session.add(job)
+    session.flush()
+    log(session, job, _first_lines(job))
+    enqueue(session, Work.PREPARE_JOB, job.id, project_id=job.project_id)
+    return job
+
+
+def _check_file(session: Session, param: str, file_id: str) -> None:
+    if queries.usable_file(session, file_id) is None:
+        raise UnusableFile(param, file_id)
+
+
+def _first_lines(job: Job) -> list[Line]:
+    validation = f" and validation file: {job.validation_file}" if job.validation_file else ""
+    return [Line(f"Created fine-tuning job: {job.id}", key="created"),
+            Line(f"Validating training file: {job.training_file}{validation}", key="validating")]
+
+
+def _method(body: JobCreate) -> JSONObject:
+    """The method as the job shows it, with `hyperparameters` in their new place."""
+    method = body.method or Method(type="supervised")
+    if body.hyperparameters is not None:
+        method = Method(type=method.type, supervised=_with_old_hyperparameters(method, body.hyperparameters))
+    return method.shown()
+
+
+def _with_old_hyperparameters(method: Method, old: Hyperparameters) -> SupervisedMethod:
+    if method.type != "supervised":
+        raise ConflictingHyperparameters(f"the method is {method.type}")
+    new = method.supervised or SupervisedMethod()
+    if "hyperparameters" in new.model_fields_set and new.hyperparameters != old:
+        raise ConflictingHyperparameters("both are given and differ")
+    return SupervisedMethod(hyperparameters=old, tuning=new.tuning)
+
+
+def retrieve(session: Session, job_id: str) -> Job:
+    """The job. Raises JobNotFound."""
+    return _found(queries.job(session, job_id), job_id)
+
+
+def _found(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise JobNotFound(job_id)
+    return job
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancel at once what does not run; ask a running job's provider to end it. Raises JobNotFound, WrongState."""
+    job = _found(queries.lock(session, job_id), job_id)
+    if job.status.is_terminal:
+        raise WrongState(job_id, job.status, "cancelled")
+    if job.status is not JobStatus.RUNNING:
+        return move(session, job, JobStatus.CANCELLED, Line("The job was cancelled", key="cancelled"))
+    if job.cancel_requested_at is None:
+        job.cancel_requested_at = database_now(session)
+        log(session, job, [Line("Cancellation requested", key="cancel_requested")])
+        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    return job
+
+
+def pause(session: Session, job_id: str) -> Job:
+    """Pause at once what waits; ask a running job to stop where it can go on. Raises JobNotFound, WrongState."""
+    job = _found(queries.lock(session, job_id), job_id)
+    if job.status is JobStatus.QUEUED:
+        return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
+    if job.status is not JobStatus.RUNNING or job.cancel_requested_at is not None:
+        raise WrongState(job_id, job.status, "paused")
+    if job.pause_requested_at is None:
+        job.pause_requested_at = database_now(session)
+        log(session, job, [Line("Pause requested")])
+        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    return job
+
+
+def resume(session: Session, job_id: str) -> Job:
+    """Put a paused job back into the queue. Raises JobNotFound, WrongState or StillPausing."""
+    job = _found(queries.lock(session, job_id), job_id)
+    if job.status is JobStatus.RUNNING and job.pause_requested_at is not None:
+        raise StillPausing(job_id)
+    if job.status is not JobStatus.PAUSED:
+        raise WrongState(job_id, job.status, "resumed")
+    job.pause_requested_at = None
+    return move(session, job, JobStatus.QUEUED, Line("The job was resumed and is queued again"))

@@ -1,0 +1,78 @@
+"""The one door for a job's status: lock, table of states, timestamps, log line, public event, follow-up work."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.events import operations as events
+from service.events.types import EventType
+from service.jobs import queries
+from service.jobs.errors import InvalidTransition, JobNotFound
+from service.jobs.states import JobStatus
+from service.jobs.tables import Job, JobEvent
+from service.kit.database import database_now
+from service.kit.identifiers import new_id
+from service.kit.schemas import JSONObject
+from service.kit.work import Work, enqueue
+
+_PUBLIC = {
+    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    JobStatus.FAILED: EventType.JOB_FAILED,
+    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line for a job's log; a second line with the same `key` is not written."""
+
+    message: str
+    key: str = field(default_factory=lambda: new_id(""))
+    level: Literal["info", "warn", "error"] = "info"
+    type: Literal["message", "metrics"] = "message"
+    data: JSONObject = field(default_factory=dict)
+
+
+def log(session: Session, job: Job, lines: Iterable[Line]) -> None:
+    """Append lines to the job's log in their order, leaving out those that it has."""
+    rows = [{"id": new_id("ftevent-"), "project_id": job.project_id, "job_id": job.id, "key": line.key,
+             "level": line.level, "type": line.type, "message": line.message, "data": line.data} for line in lines]
+    if rows:
+        session.execute(insert(JobEvent).on_conflict_do_nothing(
+            index_elements=[JobEvent.project_id, JobEvent.job_id, JobEvent.key]), rows)
+
+
+def transition(session: Session, job_id: str, to: JobStatus, *, because: Line) -> Job:
+    """Move a job to `to` and write why. Raises JobNotFound or InvalidTransition."""
+    job = queries.lock(session, job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    return move(session, job, to, because)
+
+
+def move(session: Session, job: Job, to: JobStatus, because: Line) -> Job:
+    """The same for a job whose lock the transaction holds. Raises InvalidTransition."""
+    if not job.status.may_become(to):
+        raise InvalidTransition(job.id, job.status, to)
+    job.status = to
+    now = database_now(session)
+    job.started_at = job.started_at or (now if to is JobStatus.RUNNING else None)
+    job.finished_at = now if to.is_terminal else None
+    job.estimated_finish = None
+    session.flush()
+    log(session, job, [because])
+    if to is JobStatus.QUEUED:
+        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    if to in _PUBLIC:
+        events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
+    return job
+
+
+def fail(session: Session, job: Job, code: str, message: str, param: str | None) -> Job:
+    """Move a locked job to failed, with its cause where callers look for it."""
+    job.error = {"code": code, "message": message, "param": param}
+    return move(session, job, JobStatus.FAILED, Line(message, key="failed", level="error",
+                                                      data={"error_code": code, "error_param": param}))

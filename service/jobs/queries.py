@@ -1,0 +1,92 @@
+"""Questions about jobs, and about the files that they stand on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import JSON, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from service.datasets.tables import Finding, Report
+from service.files.tables import File
+from service.jobs.tables import Checkpoint, Job, JobEvent
+from service.kit.pagination import paginate
+from service.tenants.tables import Project
+
+NO_METADATA = "null"
+
+
+def job(session: Session, job_id: str) -> Job | None:
+    return session.scalar(select(Job).where(Job.id == job_id))
+
+
+def lock(session: Session, job_id: str) -> Job | None:
+    """The job as it is now, held until the transaction ends."""
+    return session.scalar(select(Job).where(Job.id == job_id).with_for_update(),
+                          execution_options={"populate_existing": True})
+
+
+def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata: bool, after: str | None,
+         limit: int) -> tuple[Sequence[Job], bool]:
+    """A page of jobs, newest first: all, those that carry every pair of `metadata`, or those without any."""
+    query: Select[Job] = select(Job)
+    if without_metadata:
+        query = query.where(or_(Job.metadata_.is_(None), Job.metadata_ == JSON.NULL))
+    elif metadata:
+        query = query.where(Job.metadata_.contains(metadata))
+    return paginate(session, query, Job, after=after, limit=limit)
+
+
+def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
+    query = select(JobEvent).where(JobEvent.job_id == job_id)
+    return paginate(session, query, JobEvent, after=after, limit=limit)
+
+
+def checkpoints(session: Session, job_id: str, *, after: str | None,
+                limit: int) -> tuple[Sequence[Checkpoint], bool]:
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id)
+    return paginate(session, query, Checkpoint, after=after, limit=limit)
+
+
+def kept_checkpoints(session: Session, job_id: str) -> Sequence[Checkpoint]:
+    """All checkpoints of the job that are still there, the furthest first."""
+    return session.scalars(select(Checkpoint).where(Checkpoint.job_id == job_id)
+                           .order_by(Checkpoint.step_number.desc())).all()
+
+
+def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
+    """The metrics of every step, in the order of the steps."""
+    rows = session.scalars(select(JobEvent.data).where(JobEvent.job_id == job_id, JobEvent.type == "metrics")).all()
+    return sorted((row for row in rows if row), key=lambda row: row["step"])
+
+
+def usable_file(session: Session, file_id: str) -> File | None:
+    """The project's file of this id, if one can train on it: there, not expired, uploaded for fine-tuning."""
+    return session.scalar(select(File).where(
+        File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
+        or_(File.expires_at.is_(None), File.expires_at > func.now())))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What validation said of a file: how many examples it holds, or the error that a job with it ends in."""
+
+    examples: int
+    error: dict[str, Any] | None = None
+
+
+def verdict(session: Session, file_id: str, param: str) -> Verdict | None:
+    """The verdict on one file of a job, or None while validation has yet to speak."""
+    report = session.scalar(select(Report).where(Report.file_id == file_id))
+    if report is None:
+        return None
+    if report.errors:
+        first = session.scalar(select(Finding).where(Finding.report_id == report.id, Finding.severity == "error")
+                               .order_by(Finding.position).limit(1))
+        return Verdict(report.examples, {"code": "invalid_file_format", "param": param,
+                                         "message": first.message if first else "The file has errors."})
+    return Verdict(report.examples)
+
+
+def project_slug(session: Session, project_id: str) -> str:
+    return session.scalars(select(Project.slug).where(Project.id == project_id)).one()

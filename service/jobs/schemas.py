@@ -1,0 +1,102 @@
+"""Wire shapes of jobs, their events and their checkpoints: OpenAI's, with `method.supervised.tuning` added."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from service.catalog.methods import Hyperparameters, Method
+from service.jobs.states import JobStatus
+from service.kit.pagination import Page
+from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+
+Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Id = Annotated[PlainStr, Field(max_length=256)]
+
+
+class JobCreate(Request):
+    """What to train, on what, and how."""
+
+    model: Annotated[PlainStr, Field(max_length=256)] = Field(
+        description="A base model of GET /v1/models, or a tuned model to go on from.")
+    training_file: Id
+    validation_file: Id | None = None
+    method: Method | None = None
+    hyperparameters: Hyperparameters | None = Field(None, deprecated=True)
+    suffix: Suffix | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    metadata: Metadata | None = None
+    integrations: Annotated[list[Any], Field(max_length=5)] | None = None
+
+
+_OrEmpty = BeforeValidator(lambda value: {} if value is None else value)
+_OrNothing = BeforeValidator(lambda value: [] if value is None else value)
+
+
+class Job(Answer):
+    """A fine-tuning job. `error` is {} unless the job failed, as the real servers have it."""
+
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    id: str
+    model: str
+    created_at: Timestamp
+    finished_at: Timestamp | None
+    fine_tuned_model: str | None
+    organization_id: str
+    result_files: list[str]
+    status: JobStatus
+    validation_file: str | None
+    training_file: str
+    hyperparameters: JSONObject | None
+    trained_tokens: int | None
+    error: Annotated[JSONObject, _OrEmpty]
+    user_provided_suffix: str | None = Field(validation_alias="suffix")
+    seed: int
+    estimated_finish: Timestamp | None
+    integrations: Annotated[list[Any], _OrNothing]
+    metadata: dict[str, str] | None = Field(validation_alias="metadata_")
+    usage_metrics: None = None
+    shared_with_openai: bool = False
+    eval_id: None = None
+    method: JSONObject
+
+
+class JobList(Answer):
+    """A page of jobs, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Job]
+    has_more: bool
+
+
+class JobEvent(Answer):
+    object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
+    id: str
+    created_at: Timestamp
+    level: Literal["info", "warn", "error"]
+    message: str
+    data: Annotated[JSONObject, _OrEmpty]
+    type: Literal["message", "metrics"]
+
+
+class JobEventList(Answer):
+    """A page of events, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[JobEvent]
+    has_more: bool
+
+
+class Checkpoint(Answer):
+    """A state of the weights that can be used as a model."""
+
+    object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
+    id: str
+    created_at: Timestamp
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str = Field(validation_alias="job_id")
+    metrics: JSONObject
+    step_number: int
+
+
+class CheckpointList(Page[Checkpoint]):
+    """A page of checkpoints, newest first."""
