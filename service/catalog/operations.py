@@ -118,6 +118,25 @@ def discard(session: Session, tuned: TunedModel) -> None:
         enqueue(session, Work.ERASE_OBJECT, _as_prefix(tuned.artifact_prefix), project_id=tuned.project_id)
 
 
+def exists(session: Session, name: str) -> bool:
+    """Whether the project has a tuned model of this name, so that its files are there."""
+    return queries.tuned_model(session, name) is not None
+
+
+def rename_step(session: Session, job_id: str, step: int, name: str) -> None:
+    """Give what a job made at this step its final name."""
+    tuned = queries.tuned_model_of_step(session, job_id, step)
+    if tuned is not None:
+        tuned.name = name
+
+
+def discard_step(session: Session, job_id: str, step: int) -> None:
+    """Delete what a job made at this step."""
+    tuned = queries.tuned_model_of_step(session, job_id, step)
+    if tuned is not None:
+        discard(session, tuned)
+
+
 def _as_prefix(key: str) -> str:
     return key if key.endswith("/") else key + "/"
 
