@@ -1,0 +1,1 @@
+"""Tests of the demo's data and of its score."""
