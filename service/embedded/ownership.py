@@ -33,6 +33,17 @@ class DirectoryLock:
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         self._handle = handle
 
+    def is_held(self) -> bool:
+        """Whether a live process holds the directory."""
+        if not self._path.exists():
+            return False
+        try:
+            self.acquire()
+        except AlreadyInUse:
+            return True
+        self.release()
+        return False
+
     def release(self) -> None:
         if self._handle is not None:
             os.close(self._handle)

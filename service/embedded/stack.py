@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from service import schema
-from service.embedded import house
+from service.embedded import attachment, house
 from service.embedded.credentials import Credentials, keep_credentials
 from service.embedded.house import Extent
 from service.embedded.ownership import free_port, kept_port, kept_secret, write_private
@@ -50,11 +50,13 @@ def up(extent: Extent, *, port: int | None, ready_file: Path | None, say: Callab
         supervisor.start(house.children(settings(), extent, logs=supervisor.logs, chat_port=chat_port))
         say("Waiting for all processes to show that they work.")
         supervisor.wait_until_healthy()
+        attachment.publish(directory)
         try:
             welcome(_announce(supervisor, credentials, ready_file), supervisor.logs)
             supervisor.watch(on_change=partial(_announce, supervisor, credentials, ready_file))
             say("Stopping: the API first, then the workers, which finish or checkpoint what they do. Again to kill.")
         finally:
+            attachment.withdraw(directory)
             if ready_file is not None:
                 ready_file.unlink(missing_ok=True)
     return KILLED if supervisor.was_killed else 0

@@ -1,0 +1,30 @@
+"""The command `tuneworks`: one door for everything an operator does."""
+
+import sys
+
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.cli import (  # imported for the commands that they register, in the order of `tuneworks --help`
+    configuration,
+    database,
+    examination,
+    house,
+    keys,
+    models,
+    processes,
+)
+from service.cli.application import app, stderr
+from service.cli.failures import explain
+from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
+
+__all__ = ["app", "configuration", "database", "examination", "house", "keys", "main", "models", "processes"]
+
+
+def main() -> None:
+    """Run the command line; what an operator can put right ends in words and exit code 1, not in a traceback."""
+    try:
+        app()
+    except (AlreadyInUse, DidNotStart, EmbeddedUnavailable, SQLAlchemyError, ValidationError, OSError) as problem:
+        stderr.print(f"[red]Error:[/] {explain(problem)}", highlight=False, soft_wrap=True)
+        sys.exit(1)

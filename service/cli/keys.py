@@ -1,0 +1,100 @@
+"""`tuneworks keys`: make, list and revoke API keys without an API key, for whoever may reach the database."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import select
+
+from service.cli.application import KEEPING, app, stderr, stdout
+from service.embedded.attachment import attach
+from service.kit.database import NOBODY, Scope, database_now, transaction
+from service.settings import settings
+from service.tenants import operations, queries
+from service.tenants.tables import APIKey, Project
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(keys, name="keys", rich_help_panel=KEEPING)
+_ACTOR = "cli"
+
+
+@keys.command(epilog="Examples:\n\n    tuneworks keys create --project support-bot --new-project\n\n"
+              "    tuneworks keys create --admin --name ops --expires-days 90")
+def create(*, project: Annotated[str, typer.Option(help="Name or slug of the project it is for.")] = "default",
+           new_project: Annotated[bool, typer.Option("--new-project", help="Make the project if it is new.")] = False,
+           admin: Annotated[bool, typer.Option("--admin", help="A key that administers the organization.")] = False,
+           name: Annotated[str, typer.Option(help="What the key is called in lists.")] = "cli",
+           expires_days: Annotated[int | None, typer.Option(
+               min=1, max=36500, help="Days until it ends by itself.")] = None) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    lifetime = timedelta(days=expires_days) if expires_days else None
+    organization_id = _organization()
+    with transaction(Scope.organization(organization_id)) as session:
+        if admin:
+            row, plain = operations.create_admin_key(session, organization_id, name, expires_in=lifetime)
+        else:
+            owner = queries.project_by_slug(session, project) or session.scalar(
+                select(Project).where(Project.name == project))
+            if owner is None and not new_project:
+                known = ", ".join(session.scalars(select(Project.slug).order_by(Project.position))) or "none yet"
+                raise typer.BadParameter(f"no project {project!r} (there are: {known}). --new-project makes it.",
+                                         param_hint="--project")
+            owner = owner or operations.create_project(session, organization_id, project)
+            _, made, plain = operations.create_service_account(session, owner, name, expires_in=lifetime)
+            assert made is not None
+            row = made
+        operations.audit(session, organization_id=organization_id, project_id=row.project_id, actor=_ACTOR,
+                         action="api_key.created", subject=row.id)
+    stderr.print(f"{row.id}: keep it now, it is not shown again.")
+    stdout.print(escape(plain), soft_wrap=True)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List all keys, without their secrets."""
+    table = Table("id", "key", "name", "project", "last used", "state")
+    organization_id = _organization()
+    with transaction(Scope.organization(organization_id)) as session:
+        now = database_now(session)
+        rows = session.execute(select(APIKey, Project.slug).outerjoin(Project, Project.id == APIKey.project_id)
+                               .order_by(APIKey.position))
+        for key, slug in rows:
+            table.add_row(key.id, key.redacted_value, escape(key.name), slug or "(admin)", _when(key.last_used_at),
+                          _state(key, now))
+    stdout.print(table)
+
+
+@keys.command(epilog="Example:\n\n    tuneworks keys revoke key_abc123")
+def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `tuneworks keys list` shows it.")]) -> None:
+    """End a key for good; requests with it are refused within seconds."""
+    organization_id = _organization()
+    with transaction(Scope.organization(organization_id)) as session:
+        key = session.get(APIKey, key_id, with_for_update=True)
+        if key is None:
+            raise typer.BadParameter(f"there is no key {key_id!r}; `tuneworks keys list` shows them all.",
+                                     param_hint="KEY_ID")
+        if key.revoked_at is None:
+            key.revoked_at = database_now(session)
+            operations.audit(session, organization_id=organization_id, project_id=key.project_id, actor=_ACTOR,
+                             action="api_key.revoked", subject=key.id)
+    stderr.print(f"{key_id} is revoked.")
+
+
+def _organization() -> str:
+    attach()
+    with transaction(NOBODY) as session:
+        return operations.bootstrap(session, settings().organization_name).id
+
+
+def _when(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+def _state(key: APIKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is None:
+        return "live"
+    return "expired" if key.expires_at <= now else f"until {_when(key.expires_at)}"

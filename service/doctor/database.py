@@ -1,0 +1,119 @@
+"""What can be learned from Postgres: that it is there, its schema, its roles, its walls, and the relays."""
+
+from functools import wraps
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.exc import OperationalError
+
+from service import schema
+from service.doctor.findings import Check, Result, fail, ok, warn
+from service.embedded.health import live_relays
+from service.kit.database import APP_ROLE, DISPATCH_ROLE
+from service.settings import settings
+
+_OLDEST = 150_000
+_MIGRATE = "`tuneworks migrate` with a login that may create roles (CREATEROLE)."
+
+
+def reachable() -> Result:
+    try:
+        with _connect() as connection:
+            version = connection.info.server_version
+            name = connection.execute("select current_database(), current_user").fetchone()
+    except psycopg.Error as problem:
+        return fail(_first_line(problem), "Start it, or correct TUNEWORKS_DATABASE_URL; `tuneworks up` brings its own.")
+    found = f"{version // 10000}.{version % 10000}, {' as '.join(name or ())}"
+    return ok(found) if version >= _OLDEST else fail(found, "Tuneworks needs PostgreSQL 15 or newer.")
+
+
+def needs_database(check: Check) -> Check:
+    """The check, unless the database does not answer: that is told once, by `reachable`."""
+    @wraps(check)
+    def guarded() -> Result:
+        try:
+            return check()
+        except (psycopg.OperationalError, OperationalError):
+            return fail("not examined, because the database does not answer", "See PostgreSQL.")
+    return guarded
+
+
+@needs_database
+def migrated() -> Result:
+    with _connect():
+        standing = schema.standing()
+    if standing.is_current:
+        return ok(f"{standing.current}, the newest")
+    return fail(f"at {standing.current or 'nothing'}, the newest is {standing.newest}", "Run `tuneworks migrate`.")
+
+
+@needs_database
+def roles() -> Result:
+    """The login must be able to step down to both roles."""
+    with _connect() as connection:
+        for role in (APP_ROLE, DISPATCH_ROLE):
+            try:
+                with connection.transaction():
+                    connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            except psycopg.Error as problem:
+                return fail(f"cannot become {role}: {_first_line(problem)}", _MIGRATE)
+        row = connection.execute("select rolname, rolsuper or rolbypassrls from pg_roles"
+                                 " where rolname = current_user").fetchone()
+    if row is not None and row[1]:
+        return warn(f"the login {row[0]} stands above row-level security",
+                    "Use a login of its own, without SUPERUSER and BYPASSRLS; every transaction steps down anyway.")
+    return ok(f"{APP_ROLE}, {DISPATCH_ROLE}")
+
+
+@needs_database
+def walls() -> Result:
+    """Every table that names a project must force row-level security, and show nothing to nobody."""
+    with _connect() as connection:
+        tables = _tables(connection)
+        if not tables:
+            return fail("there are no tables", "Run `tuneworks migrate`.")
+        if low := [name for name, walled in tables if not walled]:
+            return fail(f"no forced row-level security on {', '.join(low)}", "Do not go on: run `tuneworks migrate`,"
+                        " and find out who changed these tables.")
+        with connection.transaction():
+            connection.execute(sql.SQL("set local role {}").format(sql.Identifier(APP_ROLE)))
+            seen = [name for name, _ in tables if _shows_anything(connection, name)]
+    if seen:
+        return fail(f"rows of {', '.join(seen)} are visible without naming a project",
+                    "Do not go on: a policy on these tables is too wide.")
+    return ok(f"{len(tables)} tables, none shows a row to nobody")
+
+
+@needs_database
+def relay() -> Result:
+    number = live_relays(settings().database_url.get_secret_value())
+    if number == 0:
+        return fail("none is connected", "Without it nothing is worked on: start `tuneworks relay`.")
+    return ok(f"{number} connected")
+
+
+def _tables(connection: psycopg.Connection[Any]) -> list[tuple[str, bool]]:
+    """Tables whose rows belong to a project or an organization, and whether their wall stands."""
+    return connection.execute("""
+        select c.relname, c.relrowsecurity and c.relforcerowsecurity from pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+          and (c.relname in ('organizations', 'projects') or exists (
+            select from pg_attribute a where a.attrelid = c.oid
+            and a.attname in ('project_id', 'organization_id') and not a.attisdropped))
+        order by c.relname""").fetchall()
+
+
+def _shows_anything(connection: psycopg.Connection[Any], table: str) -> bool:
+    row = connection.execute(sql.SQL("select exists (select from {})").format(sql.Identifier(table))).fetchone()
+    return bool(row and row[0])
+
+
+def _connect() -> psycopg.Connection[Any]:
+    return psycopg.connect(settings().database_url.get_secret_value(), connect_timeout=4,
+                           options="-c statement_timeout=5000 -c lock_timeout=3000",
+                           application_name="tuneworks doctor")
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
