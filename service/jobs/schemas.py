@@ -21,7 +21,7 @@ class JobCreate(Request):
     training_file: Id
     validation_file: Id | None = None
     method: Method | None = None
-    hyperparameters: Hyperparameters | None = Field(None, deprecated=True)
+    hyperparameters: Hyperparameters | None = Field(None, json_schema_extra={"deprecated": True})
     suffix: Suffix | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     metadata: Metadata | None = None
