@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 
 from service.catalog import endpoints as models
 from service.chat.gateway import Gateway
+from service.files import endpoints as files
 from service.jobs import endpoints as jobs
 from service.kit import health, logging, refusals
 from service.kit.database import engine
@@ -17,6 +18,7 @@ from service.tenants import endpoints as tenants
 from service.webhooks import endpoints as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
+    files.router,
     jobs.router,
     models.router,
     webhooks.router,

@@ -16,7 +16,7 @@ import msgspec
 
 from service.catalog.operations import ResolvedModel
 from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
-from service.kit import storage
+from service.kit.storage import storage
 from service.settings import settings
 
 _CONNECT_SECONDS = 5.0
@@ -114,7 +114,7 @@ def _materialize(internal_name: str, prefix: str) -> Path:
     path = settings().models_dir.absolute() / "tuned" / internal_name
     if not path.exists():
         partial = path.with_name(f".{path.name}.partial")
-        storage.download_dir(prefix, partial)
+        storage().download_dir(prefix, partial)
         try:
             partial.replace(path)
         except OSError:  # another API process was faster; its copy is as good

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.kit.database import Base, Positioned, Tenanted
 
@@ -38,6 +38,7 @@ class Upload(Tenanted, Positioned, Base):
     expires_at: Mapped[datetime]
     file_expires_after_seconds: Mapped[int | None] = mapped_column(Integer)
     file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
+    file: Mapped[File | None] = relationship(lazy="joined")
 
 
 class UploadPart(Tenanted, Positioned, Base):
