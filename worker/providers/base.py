@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.jobs.plans import TrainingPlan
+from service.jobs.plans import Kind, TrainingPlan
 
 Handle = dict[str, Any]
 """What a provider needs to find a run again, as JSON; it survives restarts of everything."""
@@ -30,7 +30,7 @@ class Saved:
 
     step: int
     path: str
-    kind: str
+    kind: Kind
     metrics: Mapping[str, Any]
     final: bool
 
@@ -126,4 +126,8 @@ class Provider(Protocol):
 
     def release(self, handle: Handle) -> None:
         """End whatever still runs, at once, and let go of it: the caller has lost the job or is done with it."""
+        ...
+
+    def discard(self, plan: TrainingPlan) -> None:
+        """The job is over: remove what was kept so that it could go on."""
         ...

@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 
-from service.jobs.plans import TrainingPlan
-from service.kit import storage
+from service.jobs.plans import Kind, TrainingPlan
+from service.kit.storage import storage
 from service.settings import child_environment, settings
 from worker.providers.base import (
     Cancelled,
@@ -102,15 +102,13 @@ class LocalProvider:
         process.popen.wait()
         os.close(process.lifeline)
 
+    def discard(self, plan: TrainingPlan) -> None:
+        shutil.rmtree(run_directory(plan.job_id), ignore_errors=True)
+
 
 def run_directory(job_id: str) -> Path:
     """Where a job's run lives on this machine."""
     return settings().work_dir.absolute() / job_id
-
-
-def forget(job_id: str) -> None:
-    """Remove what a finished run left on this machine; its artifacts are in the object store."""
-    shutil.rmtree(run_directory(job_id), ignore_errors=True)
 
 
 def _tell(handle: Handle, word: str) -> None:
@@ -160,8 +158,8 @@ def _write_orders(run: Path, plan: TrainingPlan) -> None:
     inputs.mkdir(exist_ok=True)
     start_from = None
     if plan.start_from is not None:
-        start_from = orders.StartFrom(kind=plan.start_from.kind,
-                                      path=str(_fetch_directory(plan.start_from.artifact_prefix, inputs / "start_from")))
+        path = _fetch_directory(plan.start_from.artifact_prefix, inputs / "start_from")
+        start_from = orders.StartFrom(kind=plan.start_from.kind, path=str(path))
     _fetch_resumable(run, plan)
     method = plan.method
     orders.Plan(
@@ -183,7 +181,7 @@ def _fetch_file(key: str, path: Path) -> Path:
     partial = path.with_name(f".{path.name}")
     try:
         with partial.open("wb") as file:
-            for chunk in storage.read(key):
+            for chunk in storage().read(key):
                 file.write(chunk)
     except FileNotFoundError:
         raise Rejected("deleted_training_file", "A file of this job was deleted before it could be trained on.",
@@ -196,7 +194,7 @@ def _fetch_directory(prefix: str, path: Path) -> Path:
     if not path.exists():
         partial = path.with_name(f".{path.name}")
         shutil.rmtree(partial, ignore_errors=True)
-        storage.download_dir(prefix, partial)
+        storage().download_dir(prefix, partial)
         partial.replace(path)
     return path
 
@@ -218,7 +216,8 @@ def _start(run: Path, lock: int) -> _Process:
                         "-m", "worker.training"]
     secrets = {f"TUNEWORKS_{name}": None for name in ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS",
                                                       "SERVING_TOKEN")}
-    environment = child_environment(**secrets, **{orders.PARENT_FD_VARIABLE: str(ours), "TOKENIZERS_PARALLELISM": "false"})
+    environment = child_environment(**secrets, **{orders.PARENT_FD_VARIABLE: str(ours),
+                                                  "TOKENIZERS_PARALLELISM": "false"})
     with (run / "training.log").open("ab") as log:
         popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                                  start_new_session=True, pass_fds=(ours, lock))
@@ -262,9 +261,10 @@ def _digest(records: list[progress.AnyRecord], handle: Handle) -> Running:
 
 
 def _introduction(started: progress.Started) -> list[str]:
-    notes = [f"Training {started.parameters_trainable:,} of {started.parameters_total:,} parameters on"
+    size = (f"Training {started.parameters_trainable:,} of {started.parameters_total:,} parameters on"
              f" {started.n_examples} examples ({started.trained_tokens_per_epoch:,} tokens per epoch) on"
-             f" {started.device} in {started.dtype}"]
+            f" {started.device} in {started.dtype}")
+    notes = [size]
     if started.n_examples_truncated:
         notes.append(f"{started.n_examples_truncated} example(s) are longer than the model's context"
                      " and were truncated at the end")
@@ -279,7 +279,7 @@ def _values(metrics: progress.Metrics) -> dict[str, float | int | None]:
             **{name: value for name, value in values.items() if value is not None}}
 
 
-def _kind(path: str) -> str:
+def _kind(path: str) -> Kind:
     return "adapter" if (Path(path) / "adapter_config.json").exists() else "model"
 
 

@@ -15,10 +15,9 @@ from service.files import operations as files
 from service.jobs import operations as jobs
 from service.jobs import queries as job_queries
 from service.jobs.plans import TrainingPlan
-from service.kit import storage
+from service.kit.storage import storage
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
-from worker.providers import local
 from worker.providers.base import (
     Cancelled,
     Failed,
@@ -131,7 +130,7 @@ class Supervision:
         prefix = artifact_prefix(self.plan, saved.step)
         try:
             manifest = json.loads((Path(saved.path) / "manifest.json").read_text())
-            storage.upload_dir(Path(saved.path), prefix)
+            storage().upload_dir(Path(saved.path), prefix)
         except FileNotFoundError:
             return
         with unit_of_work(self.claim) as session:
@@ -180,7 +179,7 @@ class Supervision:
                 return None
             case _:  # this worker's end, not the job's: another goes on from the newest checkpoint
                 return timedelta(0)
-        local.forget(self.plan.job_id)
+        self.trainer.discard(self.plan)
         return None
 
     def _succeed(self, success: Succeeded) -> None:
@@ -189,7 +188,7 @@ class Supervision:
         table = result_table(rows)
         file_id = f"file-{hashlib.sha256(self.plan.job_id.encode()).hexdigest()[:24]}"
         key = f"projects/{self.plan.project_id}/files/{file_id}"
-        storage.put(key, table)
+        storage().write(key, table)
         with unit_of_work(self.claim) as session:
             files.register(session, project_id=self.plan.project_id, file_id=file_id, filename="step_metrics.csv",
                            purpose="fine-tune-results", bytes=len(table), sha256=hashlib.sha256(table).hexdigest(),
