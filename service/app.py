@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from service.catalog import endpoints as models
+from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
 from service.files import endpoints as files
 from service.jobs import endpoints as jobs
@@ -21,6 +22,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     files.router,
     jobs.router,
     models.router,
+    chat.router,
     webhooks.router,
     tenants.router,
     health.router,
