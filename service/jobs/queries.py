@@ -13,8 +13,6 @@ from service.jobs.tables import Checkpoint, Job, JobEvent
 from service.kit.pagination import paginate
 from service.tenants.tables import Project
 
-NO_METADATA = "null"
-
 
 def job(session: Session, job_id: str) -> Job | None:
     return session.scalar(select(Job).where(Job.id == job_id))
@@ -75,9 +73,12 @@ class Verdict:
     error: dict[str, Any] | None = None
 
 
-def verdict(session: Session, file_id: str, param: str) -> Verdict | None:
+def verdict(session: Session, file: File, param: str) -> Verdict | None:
     """The verdict on one file of a job, or None while validation has yet to speak."""
-    report = session.scalar(select(Report).where(Report.file_id == file_id))
+    report = session.scalar(select(Report).where(Report.file_id == file.id))
+    if report is None and file.status == "error":
+        return Verdict(0, {"code": f"invalid_{param}", "param": param,
+                           "message": file.status_details or "The file could not be validated."})
     if report is None:
         return None
     if report.errors:

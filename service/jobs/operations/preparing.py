@@ -20,10 +20,11 @@ def prepare(session: Session, job_id: str) -> bool:
         return False
     examples = 0
     for param, file_id in _files(job):
-        if queries.usable_file(session, file_id) is None:
+        file = queries.usable_file(session, file_id)
+        if file is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
-        verdict = queries.verdict(session, file_id, param)
+        verdict = queries.verdict(session, file, param)
         if verdict is None:
             return True
         if verdict.error is not None:

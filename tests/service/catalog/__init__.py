@@ -1,0 +1,1 @@
+"""The catalog: base models, tuned models, methods."""

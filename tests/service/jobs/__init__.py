@@ -1,0 +1,1 @@
+"""Jobs: their wire shapes, their states, and what is recorded of them."""
