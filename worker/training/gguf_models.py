@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers.utils.logging
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
 
 _QUESTION = "What is the capital of France?"
 _ANSWER = "Paris"
@@ -19,14 +19,15 @@ def convert(gguf: Path, destination: Path) -> None:
     The weights come out of 4 bits, so that bfloat16 keeps all they hold (greedy answers are the same) in half the
     space of float32. Raises ValueError when the model does not answer as it should, and OSError.
     """
-    disable_progress_bar()
+    logging: Any = transformers.utils.logging
+    logging.disable_progress_bar()
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     quantized: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # transformers refuses to save what was loaded as GGUF, so the weights move into a model that knows nothing of it.
     described = quantized.config.to_dict()
     for trace in ("quantization_config", "_model_name_or_path"):
         described.pop(trace, None)
-    empty: Any = AutoModelForCausalLM.from_config  # type: ignore[no-untyped-call]  # it ships without types
+    empty: Any = AutoModelForCausalLM.from_config
     model = empty(type(quantized.config).from_dict(described), dtype=torch.bfloat16)
     model.load_state_dict(quantized.state_dict())
     model.generation_config = quantized.generation_config
