@@ -15,7 +15,8 @@ from service.settings import child_environment, settings
 
 @app.command(rich_help_panel=SINGLE, epilog="Example:\n\n    tuneworks api --host 0.0.0.0 --port 8080")
 def api(host: Annotated[str | None, typer.Option(help="Address to listen on (default: TUNEWORKS_HOST).")] = None,
-        port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (default: TUNEWORKS_PORT).")] = None) -> None:
+        port: Annotated[int | None, typer.Option(
+            min=0, max=65535, help="Port to listen on (default: TUNEWORKS_PORT).")] = None) -> None:
     """Answer HTTP. Run as many as you like; they hold no state."""
     _become(commands.api(host or settings().host, settings().port if port is None else port))
 

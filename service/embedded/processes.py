@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL, Signals
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from psutil import Process
 
 __all__ = ["Process", "descendants", "end", "end_all", "leftover", "marked", "same", "started_at"]

@@ -29,7 +29,7 @@ from service.embedded.server import EmbeddedServer
 HEALTHY_SECONDS = 240.0
 _TICK = 0.2
 _EARLY_DEATHS = 3
-_LEFTOVER_SECONDS = 15.0
+_LEFTOVER_SECONDS = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

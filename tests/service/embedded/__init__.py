@@ -1,0 +1,1 @@
+"""The embedded default, against the real servers."""

@@ -1,0 +1,1 @@
+"""Programs that tests start, to be killed or to be somebody else."""
