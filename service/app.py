@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from service.catalog import endpoints as models
 from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
+from service.datasets import endpoints as datasets
 from service.files import endpoints as files
 from service.jobs import endpoints as jobs
 from service.kit import health, logging, refusals
@@ -20,6 +21,7 @@ from service.webhooks import endpoints as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     files.router,
+    datasets.router,
     jobs.router,
     models.router,
     chat.router,

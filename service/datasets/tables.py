@@ -1,6 +1,7 @@
 """Rows of validation reports and their findings."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,12 +18,14 @@ class Report(Tenanted, Positioned, Base):
     file_id: Mapped[str] = mapped_column(ForeignKey("files.id"))
     format: Mapped[str | None]
     "chat, or null when no line says what it is."
-    examples: Mapped[int] = mapped_column(server_default=text("0"))
+    examples: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     "Lines that can be trained on."
-    lines: Mapped[int] = mapped_column(server_default=text("0"))
+    lines: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     errors: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     "Exact number of errors, also those beyond the stored findings."
     warnings: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    "Exact number of findings of each kind."
     completed_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 

@@ -1,0 +1,37 @@
+"""Erases bytes that nobody needs any more: of deleted and expired files, and of uploads that are closed."""
+
+from datetime import timedelta
+
+from service.files import operations as files
+from service.files.contents import upload_prefix
+from service.kit.storage import StorageUnavailable, storage
+from service.kit.work import Work
+from worker.app import Running, Transient, task, unit_of_work
+
+
+@task(Work.ERASE_OBJECT)
+def erase(running: Running) -> timedelta | None:
+    """Erase the bytes of a file that is deleted, expired, or was never finished; wait for one that expires later."""
+    claim = running.claim
+    with unit_of_work(claim) as session:
+        key, wait = files.retire(session, claim.subject, project_id=claim.project_id)
+    if key is not None:
+        try:
+            storage().delete(key)
+        except StorageUnavailable as unavailable:
+            raise Transient(unavailable.message) from unavailable
+    return wait
+
+
+@task(Work.EXPIRE_UPLOAD)
+def expire_upload(running: Running) -> timedelta | None:
+    """Close an upload whose time is up, and erase the parts of one that is closed."""
+    claim = running.claim
+    with unit_of_work(claim) as session:
+        wait = files.expire_upload(session, claim.subject)
+    if wait is None:
+        try:
+            storage().delete_prefix(upload_prefix(claim.project_id, claim.subject))
+        except StorageUnavailable as unavailable:
+            raise Transient(unavailable.message) from unavailable
+    return wait
