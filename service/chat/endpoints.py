@@ -10,7 +10,7 @@ from service.catalog import operations as catalog
 from service.chat.gateway import Gateway, Whole
 from service.chat.schemas import ChatCompletion, ChatCompletionRequest
 from service.kit.errors import InvalidRequest
-from service.kit.refusals import json_type
+from service.kit.explanations import json_type
 from service.tenants.access import CurrentProject, in_transaction
 
 router = APIRouter(prefix="/v1/chat", tags=["Chat"])

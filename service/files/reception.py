@@ -24,7 +24,7 @@ from service.files.errors import (
 )
 from service.files.forms import Form, Part
 from service.files.schemas import ExpiresAfter
-from service.kit.refusals import explain
+from service.kit.explanations import explain
 from service.kit.storage import StorageUnavailable, storage
 from service.settings import settings
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.kit.errors import InvalidRequest, ServiceError, TooLarge
 from service.kit.identifiers import new_id
 from service.kit.logging import request_id as request_id_context
-from service.kit.refusals import answer
+from service.kit.refusals import answer, unexpected
 from service.settings import settings
 
 _CLIENT_REQUEST_ID = b"x-client-request-id"
@@ -36,9 +36,12 @@ class RequestContext:
         started = time.perf_counter()
         token = request_id_context.set(request_id)
         state = scope.setdefault("state", {})
+        answering = False
 
         async def tagged(message: Message) -> None:
+            nonlocal answering
             if message["type"] == "http.response.start":
+                answering = True
                 elapsed = int((time.perf_counter() - started) * 1000)
                 headers = [(b"x-request-id", request_id.encode()), (b"openai-version", b"2020-10-01"),
                            (b"openai-processing-ms", str(elapsed).encode())]
@@ -56,6 +59,10 @@ class RequestContext:
                 await answer(refusal)(scope, receive, tagged)
             else:
                 await self.app(scope, receive, tagged)
+        except Exception as error:
+            if answering:
+                raise  # half an answer is out; the server can only cut the connection
+            await unexpected(error)(scope, receive, tagged)
         finally:
             request_id_context.reset(token)
 

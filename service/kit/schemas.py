@@ -14,25 +14,15 @@ def _plain(value: str) -> str:
     return value
 
 
-PlainStr = Annotated[str, AfterValidator(_plain), Field(max_length=65_536)]
+PlainStr = Annotated[str, Field(max_length=65_536), AfterValidator(_plain)]
 """Text that Postgres can store and JSON can carry."""
 
 Timestamp = Annotated[datetime, PlainSerializer(lambda moment: int(moment.timestamp()), return_type=int)]
 """A moment as the wire shows it: whole Unix seconds, UTC."""
 
 
-def _metadata(value: dict[str, str]) -> dict[str, str]:
-    if len(value) > 16:
-        raise ValueError("has more than 16 keys")
-    for key, text in value.items():
-        if len(key) > 64:
-            raise ValueError(f"has a key longer than 64 characters: '{key[:64]}…'")
-        if len(text) > 512:
-            raise ValueError(f"has a value longer than 512 characters under '{key}'")
-    return value
-
-
-Metadata = Annotated[dict[PlainStr, PlainStr], AfterValidator(_metadata)]
+Metadata = Annotated[dict[Annotated[PlainStr, Field(max_length=64)], Annotated[PlainStr, Field(max_length=512)]],
+                     Field(max_length=16)]
 """OpenAI's metadata: at most 16 pairs, keys up to 64 and values up to 512 characters."""
 
 

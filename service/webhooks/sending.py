@@ -133,7 +133,8 @@ def _named(trouble: BaseException) -> str:
     """One line that says what went wrong, for whoever reads the delivery."""
     if isinstance(trouble, TimeoutError):
         return f"No answer within {settings().webhook_timeout_seconds:g} s."
-    return f"{type(trouble).__name__}: {trouble}"[:500]
+    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
+    return f"{type(cause).__name__}: {cause}"[:500]
 
 
 async def resolve_early(url: str) -> None:

@@ -1,0 +1,1 @@
+"""Tests of webhook endpoints, their signatures and what they may reach."""
