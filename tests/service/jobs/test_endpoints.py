@@ -110,7 +110,7 @@ WRONG_METHODS: list[tuple[dict[str, Any], str]] = [
     ({}, "missing_required_parameter"),
     ({"type": "supervised", "supervised": {"tuning": {"type": "full", "rank": 8}}}, "invalid_value"),
     ({"type": "supervised", "supervised": {"tuning": {"rank": 7}}}, "invalid_value"),
-    ({"type": "supervised", "supervised": {"tuning": {"dropout": 0.6}}}, "integer_above_max_value"),
+    ({"type": "supervised", "supervised": {"tuning": {"dropout": 0.6}}}, "decimal_above_max_value"),
     ({"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 51}}}, "integer_above_max_value"),
     ({"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}, "integer_below_min_value"),
     ({"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": True}}}, "invalid_type"),
@@ -121,7 +121,7 @@ WRONG_METHODS: list[tuple[dict[str, Any], str]] = [
     ({"type": "supervised", "supervised": {"hyperparameters": {"learning_rate_multiplier": 0}}},
      "decimal_below_min_value"),
     ({"type": "supervised", "supervised": {"hyperparameters": {"learning_rate_multiplier": 10**400}}},
-     "integer_above_max_value"),
+     "decimal_above_max_value"),
     ({"type": "supervised", "supervised": {"hyperparameters": {"beta": 0.1}}}, "unknown_parameter"),
 ]
 
@@ -139,8 +139,8 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"suffix": ""}, "suffix"), ({"suffix": "a" * 65}, "suffix"), ({"suffix": "a:b"}, "suffix"),
     ({"suffix": "a\x00"}, "suffix"), ({"seed": -1}, "seed"), ({"seed": 2**31}, "seed"), ({"seed": 10**400}, "seed"),
     ({"seed": "1"}, "seed"), ({"metadata": {"modified": True}}, "metadata.modified"),
-    ({"metadata": {str(n): "" for n in range(17)}}, "metadata"), ({"metadata": {"k": "v" * 513}}, "metadata"),
-    ({"metadata": {"k" * 65: "v"}}, "metadata"), ({"wandb": 1}, "wandb"), ({"model": None}, "model"),
+    ({"metadata": {str(n): "" for n in range(17)}}, "metadata"), ({"metadata": {"k": "v" * 513}}, "metadata.k"),
+    ({"metadata": {"k" * 65: "v"}}, "metadata." + "k" * 65), ({"wandb": 1}, "wandb"), ({"model": None}, "model"),
     ({"training_file": 3}, "training_file"), ({"hyperparameters": []}, "hyperparameters"),
     ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
 ]
