@@ -45,6 +45,8 @@ clean: ## Remove what was built or cached; data (.tuneworks) and .venv stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
+$(VENV): $(INSTALLED)
+
 $(INSTALLED): pyproject.toml .ci/constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Tuneworks needs Python 3.11 or newer: install it, or say where it is:" \
 		"make PYTHON3=/path/to/python3" >&2; exit 1; }

@@ -2,9 +2,11 @@
 
 import sys
 
+from alembic.util.exc import CommandError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.catalog.base_models import InvalidCatalog
 from service.cli import (  # imported for the commands that they register, in the order of `tuneworks --help`
     configuration,
     database,
@@ -17,6 +19,7 @@ from service.cli import (  # imported for the commands that they register, in th
 from service.cli.application import app, stderr
 from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
+from service.kit.errors import ServiceError
 
 __all__ = ["app", "configuration", "database", "examination", "house", "keys", "main", "models", "processes"]
 
@@ -25,6 +28,7 @@ def main() -> None:
     """Run the command line; what an operator can put right ends in words and exit code 1, not in a traceback."""
     try:
         app()
-    except (AlreadyInUse, DidNotStart, EmbeddedUnavailable, SQLAlchemyError, ValidationError, OSError) as problem:
+    except (AlreadyInUse, DidNotStart, EmbeddedUnavailable, ServiceError, SQLAlchemyError, ValidationError, OSError,
+            CommandError, InvalidCatalog) as problem:
         stderr.print(f"[red]Error:[/] {explain(problem)}", highlight=False, soft_wrap=True)
         sys.exit(1)

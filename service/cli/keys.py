@@ -6,24 +6,23 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from service.cli.application import KEEPING, app, stderr, stdout
 from service.embedded.attachment import attach
 from service.kit.database import NOBODY, Scope, database_now, transaction
 from service.settings import settings
-from service.tenants import operations, queries
+from service.tenants import operations
 from service.tenants.tables import APIKey, Project
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys, name="keys", rich_help_panel=KEEPING)
-_ACTOR = "cli"
 
 
-@keys.command(epilog="Examples:\n\n    tuneworks keys create --project support-bot --new-project\n\n"
+@keys.command(epilog="Examples:\n\n    tuneworks keys create --project 'Support bot'\n\n"
               "    tuneworks keys create --admin --name ops --expires-days 90")
-def create(*, project: Annotated[str, typer.Option(help="Name or slug of the project it is for.")] = "default",
-           new_project: Annotated[bool, typer.Option("--new-project", help="Make the project if it is new.")] = False,
+def create(*, project: Annotated[str, typer.Option(
+               help="Name or slug of the project it is for; made if it is new.")] = "default",
            admin: Annotated[bool, typer.Option("--admin", help="A key that administers the organization.")] = False,
            name: Annotated[str, typer.Option(help="What the key is called in lists.")] = "cli",
            expires_days: Annotated[int | None, typer.Option(
@@ -35,18 +34,15 @@ def create(*, project: Annotated[str, typer.Option(help="Name or slug of the pro
         if admin:
             row, plain = operations.create_admin_key(session, organization_id, name, expires_in=lifetime)
         else:
-            owner = queries.project_by_slug(session, project) or session.scalar(
-                select(Project).where(Project.name == project))
-            if owner is None and not new_project:
-                known = ", ".join(session.scalars(select(Project.slug).order_by(Project.position))) or "none yet"
-                raise typer.BadParameter(f"no project {project!r} (there are: {known}). --new-project makes it.",
-                                         param_hint="--project")
-            owner = owner or operations.create_project(session, organization_id, project)
+            owner = session.scalar(select(Project).where(
+                or_(Project.slug == project, Project.name == project), Project.archived_at.is_(None))
+                .order_by(Project.position).limit(1))
+            if owner is None:
+                owner = operations.create_project(session, organization_id, project)
+                stderr.print(f"The project {escape(repr(project))} is new; its slug is {owner.slug}.")
             _, made, plain = operations.create_service_account(session, owner, name, expires_in=lifetime)
             assert made is not None
             row = made
-        operations.audit(session, organization_id=organization_id, project_id=row.project_id, actor=_ACTOR,
-                         action="api_key.created", subject=row.id)
     stderr.print(f"{row.id}: keep it now, it is not shown again.")
     stdout.print(escape(plain), soft_wrap=True)
 
@@ -71,14 +67,14 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `tuneworks key
     """End a key for good; requests with it are refused within seconds."""
     organization_id = _organization()
     with transaction(Scope.organization(organization_id)) as session:
-        key = session.get(APIKey, key_id, with_for_update=True)
+        key = session.scalar(select(APIKey).where(APIKey.id == key_id, APIKey.revoked_at.is_(None)))
         if key is None:
-            raise typer.BadParameter(f"there is no key {key_id!r}; `tuneworks keys list` shows them all.",
+            raise typer.BadParameter(f"there is no live key {key_id!r}; `tuneworks keys list` shows them all.",
                                      param_hint="KEY_ID")
-        if key.revoked_at is None:
-            key.revoked_at = database_now(session)
-            operations.audit(session, organization_id=organization_id, project_id=key.project_id, actor=_ACTOR,
-                             action="api_key.revoked", subject=key.id)
+        if key.project_id is None:
+            operations.delete_admin_key(session, key.id, by=operations.CLI)
+        else:
+            operations.delete_project_key(session, key.project_id, key.id, by=operations.CLI)
     stderr.print(f"{key_id} is revoked.")
 
 

@@ -8,7 +8,6 @@ import typer
 from service import commands
 from service.cli.application import SINGLE, app
 from service.embedded.attachment import attach
-from service.embedded.house import local
 from service.kit.work import Queue
 from service.settings import child_environment, settings
 
@@ -48,7 +47,7 @@ def worker(queues: Annotated[str, typer.Option(
 def serve(host: Annotated[str, typer.Option(help="Address to listen on; keep it private.")] = "127.0.0.1",
           port: Annotated[int, typer.Option(min=0, max=65535)] = 8090) -> None:
     """Answer chat completions for local models. The API reaches it under TUNEWORKS_SERVING_URL."""
-    _become(commands.chat(local(host) if host == "localhost" else host, port))
+    _become(commands.chat(host, port))
 
 
 def _become(command: list[str], **environment: str) -> None:

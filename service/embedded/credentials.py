@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.embedded.ownership import write_private
@@ -12,6 +13,7 @@ from service.kit.database import NOBODY, Scope, transaction
 from service.settings import settings
 from service.tenants import operations, queries
 from service.tenants.keys import key_hash
+from service.tenants.tables import Project
 
 PROJECT_NAME = "default"
 
@@ -41,7 +43,8 @@ def keep_credentials(file: Path) -> Credentials:
 
 
 def _issue(session: Session, organization_id: str) -> Credentials:
-    project = (queries.project_by_slug(session, PROJECT_NAME)
+    there = select(Project).where(Project.name == PROJECT_NAME, Project.archived_at.is_(None))
+    project = (session.scalar(there.order_by(Project.position).limit(1))
                or operations.create_project(session, organization_id, PROJECT_NAME))
     _, _, api_key = operations.create_service_account(session, project, "tuneworks up")
     _, admin_key = operations.create_admin_key(session, organization_id, "tuneworks up")
