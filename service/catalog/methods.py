@@ -16,7 +16,7 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 _LARGEST = 1e300
 
 
-def _auto_or(kind: type, low: float, high: float, *, above: bool) -> Callable[[object], object]:
+def _auto_or(kind: type[int] | type[float], low: float, high: float, *, above: bool) -> Callable[[object], object]:
     """A validator for "auto" or a number from `low` (or above it) to `high`."""
     span = f"greater than {low:g}" if above else f"from {low:g}" + ("" if high == _LARGEST else f" to {high:g}")
 
@@ -30,11 +30,11 @@ def _auto_or(kind: type, low: float, high: float, *, above: bool) -> Callable[[o
         if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and isinstance(value, float)):
             raise PydanticKnownError("int_type" if kind is int else "float_type")
         if above and not value > low:
-            raise PydanticKnownError("greater_than", {"gt": low})
+            raise PydanticKnownError("greater_than", {"gt": kind(low)})
         if value < low:
-            raise PydanticKnownError("greater_than_equal", {"ge": low})
+            raise PydanticKnownError("greater_than_equal", {"ge": kind(low)})
         if value > high or not math.isfinite(value):
-            raise PydanticKnownError("less_than_equal", {"le": high})
+            raise PydanticKnownError("less_than_equal", {"le": kind(high)})
         return kind(value)
 
     return check
@@ -146,12 +146,12 @@ class Method(Request):
             raise PydanticCustomError("no_grader", "the type 'reinforcement' needs 'reinforcement' with a grader")
         return self
 
-    def shown(self) -> JSONObject:
+    def shown(self, tuning: Tuning | None = None) -> JSONObject:
         """The method as a job shows it, every default filled in and "auto" left as it is."""
         chosen = getattr(self, self.type) or (DPOMethod() if self.type == "dpo" else SupervisedMethod())
         body: JSONObject = chosen.model_dump(exclude_none=True)
         if isinstance(chosen, SupervisedMethod):
-            body["tuning"] = (chosen.tuning or Tuning()).shown()
+            body["tuning"] = (tuning or chosen.tuning or Tuning()).shown()
         return {"type": self.type, self.type: body}
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from service.catalog import queries
-from service.catalog.base_models import BaseModelEntry, base_models, find_base_model
+from service.catalog.base_models import BaseModelEntry, MethodName, TuningName, base_models, find_base_model
 from service.catalog.errors import (
     BaseModelNotDeletable,
     MethodNotAvailable,
@@ -42,6 +42,8 @@ class ResolvedModel:
     base: BaseModelEntry
     artifact: Artifact | None = None
     "None for a base model."
+    job_id: str | None = None
+    "The job that made it; None for a base model."
 
     @property
     def kind(self) -> Literal["base", "adapter", "model"]:
@@ -57,7 +59,8 @@ def resolve(session: Session, name: str) -> ResolvedModel:
     base = find_base_model(tuned.base_model) if tuned else None
     if tuned is None or base is None:
         raise ModelNotFound(name)
-    return ResolvedModel(name=tuned.name, internal_name=tuned.id, base=base, artifact=_artifact(tuned))
+    return ResolvedModel(name=tuned.name, internal_name=tuned.id, base=base, artifact=_artifact(tuned),
+                         job_id=tuned.job_id)
 
 
 def _artifact(tuned: TunedModel) -> Artifact:
@@ -65,11 +68,8 @@ def _artifact(tuned: TunedModel) -> Artifact:
     return Artifact(prefix=tuned.artifact_prefix, kind=kind, manifest=tuned.manifest)
 
 
-def resolve_for_training(session: Session, name: str, method: JSONObject) -> ResolvedModel:
-    """The model of this name if `method` (as a job shows it) can train it here.
-
-    Raises ModelNotAvailable, MethodNotAvailable or TuningNotAvailable.
-    """
+def resolve_for_training(session: Session, name: str, method: MethodName) -> ResolvedModel:
+    """The model of this name if `method` can train it here. Raises ModelNotAvailable or MethodNotAvailable."""
     try:
         model = resolve(session, name)
     except ModelNotFound as unknown:
@@ -77,18 +77,16 @@ def resolve_for_training(session: Session, name: str, method: JSONObject) -> Res
     if not model.base.is_trained_here:
         raise ModelNotAvailable(name, f"No provider of this house trains it (its provider is {model.base.provider});"
                                       " GET /v1/models lists what there is.")
-    return _checked(model, method)
-
-
-def _checked(model: ResolvedModel, method: JSONObject) -> ResolvedModel:
-    kind: Any = method["type"]
-    tunings = model.base.methods.get(kind)
-    if tunings is None:
-        raise MethodNotAvailable(model.name, kind, ", ".join(model.base.methods) or "none")
-    tuning = method[kind].get("tuning", {}).get("type")
-    if tuning is not None and tuning not in tunings:
-        raise TuningNotAvailable(model.name, tuning, ", ".join(tunings) or "none")
+    if method not in model.base.methods:
+        raise MethodNotAvailable(model.name, method, ", ".join(model.base.methods) or "none")
     return model
+
+
+def check_tuning(model: ResolvedModel, tuning: TuningName) -> None:
+    """Raises TuningNotAvailable when the catalog does not allow it for the model's base."""
+    allowed = model.base.methods.get("supervised", ())
+    if tuning not in allowed:
+        raise TuningNotAvailable(model.name, tuning, ", ".join(allowed) or "none")
 
 
 def tuned_name(base: str, slug: str, suffix: str | None, code: str, *, step: int | None = None) -> str:

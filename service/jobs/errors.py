@@ -45,6 +45,15 @@ class ConflictingHyperparameters(InvalidRequest):
                          " Give them once, in 'method'.", param="hyperparameters")
 
 
+class TuningDoesNotFit(InvalidRequest):
+    """The tuned model to go on from cannot be trained so; `reason` tells what it is."""
+
+    code = "tuning_does_not_fit"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"Model {model} {reason}.", param="method.supervised.tuning")
+
+
 class IntegrationNotSupported(InvalidRequest):
     code = "integration_not_supported"
 

@@ -1,13 +1,11 @@
 """Questions about jobs, and about the files that they stand on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from service.datasets.tables import Finding, Report
 from service.files.tables import File
 from service.jobs.tables import Checkpoint, Job, JobEvent
 from service.kit.pagination import paginate
@@ -63,30 +61,6 @@ def usable_file(session: Session, file_id: str) -> File | None:
     return session.scalar(select(File).where(
         File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What validation said of a file: how many examples it holds, or the error that a job with it ends in."""
-
-    examples: int
-    error: dict[str, Any] | None = None
-
-
-def verdict(session: Session, file: File, param: str) -> Verdict | None:
-    """The verdict on one file of a job, or None while validation has yet to speak."""
-    report = session.scalar(select(Report).where(Report.file_id == file.id))
-    if report is None and file.status == "error":
-        return Verdict(0, {"code": f"invalid_{param}", "param": param,
-                           "message": file.status_details or "The file could not be validated."})
-    if report is None:
-        return None
-    if report.errors:
-        first = session.scalar(select(Finding).where(Finding.report_id == report.id, Finding.severity == "error")
-                               .order_by(Finding.position).limit(1))
-        return Verdict(report.examples, {"code": "invalid_file_format", "param": param,
-                                         "message": first.message if first else "The file has errors."})
-    return Verdict(report.examples)
 
 
 def project_slug(session: Session, project_id: str) -> str:

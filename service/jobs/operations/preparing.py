@@ -6,6 +6,7 @@ from service.catalog import methods
 from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
+from service.datasets import operations as datasets
 from service.jobs import queries
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
@@ -20,11 +21,10 @@ def prepare(session: Session, job_id: str) -> bool:
         return False
     examples = 0
     for param, file_id in _files(job):
-        file = queries.usable_file(session, file_id)
-        if file is None:
+        if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
-        verdict = queries.verdict(session, file, param)
+        verdict = datasets.verdict(session, file_id, param)
         if verdict is None:
             return True
         if verdict.error is not None:

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from service.catalog import operations
 from service.catalog.base_models import base_models, find_base_model
 from service.catalog.errors import MethodNotAvailable, ModelNotFound, TuningNotAvailable
-from service.catalog.methods import Method
 from service.catalog.operations import Artifact
 from service.kit.database import transaction
 from service.kit.work import Work, WorkItem
@@ -92,11 +91,11 @@ def test_a_name_resolves_to_what_stands_behind_it(tenant: Tenant, stranger: Tena
 
 
 def test_only_what_the_catalog_allows_can_be_trained(tenant: Tenant) -> None:
-    dpo = Method.model_validate({"type": "dpo"}).shown()
-    full = Method.model_validate({"type": "supervised", "supervised": {"tuning": {"type": "full"}}}).shown()
     with transaction(tenant.scope) as session:
-        assert operations.resolve_for_training(session, BASE, full).name == BASE
+        smol = operations.resolve_for_training(session, BASE, "supervised")
         with pytest.raises(MethodNotAvailable, match="dpo"):
-            operations.resolve_for_training(session, BASE, dpo)
-        with pytest.raises(TuningNotAvailable, match="lora"):
-            operations.resolve_for_training(session, "gpt-oss-20b", full)
+            operations.resolve_for_training(session, BASE, "dpo")
+        oss = operations.resolve_for_training(session, "gpt-oss-20b", "supervised")
+    operations.check_tuning(smol, "full")
+    with pytest.raises(TuningNotAvailable, match="supports: lora"):
+        operations.check_tuning(oss, "full")

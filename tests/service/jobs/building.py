@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 
@@ -76,10 +76,10 @@ def running_job(tenant: Tenant, **body: Any) -> str:
     return job_id
 
 
-def checkpoint(tenant: Tenant, job_id: str, step: int) -> None:
+def checkpoint(tenant: Tenant, job_id: str, step: int, *, kind: Literal["adapter", "model"] = "adapter") -> None:
     with transaction(tenant.scope) as session:
         operations.record_checkpoint(session, job_id, step, metrics={"step": step, "train_loss": 1.0},
-                                     artifact_prefix=f"artifacts/{job_id}/{step}/", kind="adapter",
+                                     artifact_prefix=f"artifacts/{job_id}/{step}/", kind=kind,
                                      manifest={"adapter.safetensors": "0" * 64})
 
 

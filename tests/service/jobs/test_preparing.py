@@ -1,6 +1,7 @@
 """A job waits for its files' verdict, then is queued with numbers or fails with a cause, and becomes a plan."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import update
 
@@ -61,12 +62,20 @@ def test_a_bad_file_fails_the_job_with_its_first_error(tenant: Tenant) -> None:
         assert messages(tenant, job_id)[-1] == job.error["message"]
 
 
+def test_too_few_examples_fail_the_job(tenant: Tenant) -> None:
+    job_id = make_job(tenant, training_file=make_file(tenant, examples=7))
+    assert prepare(tenant, job_id) is False
+    error = reload(tenant, job_id).error
+    assert error is not None
+    assert (error["code"], error["param"]) == ("invalid_n_examples", "training_file")
+
+
 def test_a_file_that_could_not_be_validated_fails_the_job(tenant: Tenant) -> None:
     file_id = make_file(tenant, examples=None)
     job_id = make_job(tenant, training_file=file_id)
     change_file(tenant, file_id, status="error", status_details="It could not be read.")
     assert prepare(tenant, job_id) is False
-    assert reload(tenant, job_id).error == {"code": "invalid_training_file", "param": "training_file",
+    assert reload(tenant, job_id).error == {"code": "server_error", "param": "training_file",
                                             "message": "It could not be read."}
 
 
@@ -149,3 +158,32 @@ def test_a_tuned_model_can_be_trained_on_until_it_is_deleted(tenant: Tenant, str
     error = reload(tenant, third).error
     assert error is not None
     assert error["code"] == "model_not_found"
+
+
+def finished_model(tenant: Tenant, tuning: dict[str, Any]) -> str:
+    job_id = running_job(tenant, method={"type": "supervised", "supervised": {"tuning": tuning}})
+    checkpoint(tenant, job_id, 10, kind="adapter" if tuning["type"] == "lora" else "model")
+    with transaction(tenant.scope) as session:
+        operations.record_success(session, job_id, trained_tokens=9, result_file="file-result")
+    return str(reload(tenant, job_id).fine_tuned_model)
+
+
+def go_on(tenant: Tenant, model: str, tuning: dict[str, Any] | None) -> dict[str, Any]:
+    body = {"model": model, "training_file": make_file(tenant),
+            "method": {"type": "supervised", "supervised": {"tuning": tuning}}}
+    answer: dict[str, Any] = tenant.client.post("/v1/fine_tuning/jobs", json=body).json()
+    return answer
+
+
+def test_going_on_keeps_the_shape_of_what_is_there(tenant: Tenant) -> None:
+    adapter, whole = finished_model(tenant, {"type": "lora", "rank": 8}), finished_model(tenant, {"type": "full"})
+
+    def shown(model: str, tuning: dict[str, Any] | None) -> Any:
+        return go_on(tenant, model, tuning)["method"]["supervised"]["tuning"]
+    assert shown(adapter, None) == {"type": "lora", "rank": 8, "alpha": 16.0, "dropout": 0.0}
+    assert shown(adapter, {"dropout": 0.25}) == {"type": "lora", "rank": 8, "alpha": 16.0, "dropout": 0.25}
+    assert shown(adapter, {"type": "full"}) == {"type": "full"}
+    assert shown(whole, None) == {"type": "full"}
+    assert shown(whole, {"type": "last_layers"}) == {"type": "last_layers", "layers": 2}
+    for model, tuning in ((adapter, {"rank": 16}), (adapter, {"alpha": 1.0}), (whole, {"type": "lora"})):
+        assert go_on(tenant, model, tuning)["error"]["code"] == "tuning_does_not_fit"
