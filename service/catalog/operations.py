@@ -110,10 +110,9 @@ def register_model(session: Session, *, project_id: str, job_id: str, step: int,
 
 
 def discard(session: Session, tuned: TunedModel) -> None:
-    """Delete a tuned model and ask for its files to be erased."""
-    if tuned.deleted_at is None:
-        tuned.deleted_at = database_now(session)
-        enqueue(session, Work.ERASE_OBJECT, _as_prefix(tuned.artifact_prefix), project_id=tuned.project_id)
+    """Delete a tuned model and ask for its files to be erased; for one that is deleted, erase what came since."""
+    tuned.deleted_at = tuned.deleted_at or database_now(session)
+    enqueue(session, Work.ERASE_OBJECT, _as_prefix(tuned.artifact_prefix), project_id=tuned.project_id)
 
 
 def exists(session: Session, name: str) -> bool:

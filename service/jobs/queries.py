@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.files.tables import File
 from service.jobs.tables import Checkpoint, Job, JobEvent
 from service.kit.pagination import paginate
+from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
 
 
@@ -20,6 +21,16 @@ def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, held until the transaction ends."""
     return session.scalar(select(Job).where(Job.id == job_id).with_for_update(),
                           execution_options={"populate_existing": True})
+
+
+def lock_for_owner(session: Session, job_id: str) -> Job | None:
+    """The same for requests that may wake the job's worker: its work item is held first, as the worker does it.
+
+    Whoever locked the job first and then waited for the item would meet a worker coming the other way.
+    """
+    session.execute(select(WorkItem.id).where(WorkItem.kind == Work.TRAIN_JOB.value, WorkItem.subject == job_id)
+                    .with_for_update())
+    return lock(session, job_id)
 
 
 def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata: bool, after: str | None,

@@ -97,13 +97,16 @@ def record_checkpoint(session: Session, job_id: str, step: int, *, metrics: Mapp
     base = find_base_model(job.base_model) if job else None
     if job is None or base is None:
         return
+    artifact = catalog.Artifact(prefix=artifact_prefix, kind=kind, manifest=manifest)
+    name = _name(session, job, base, random_text(8), step)
+    tuned = catalog.register_model(session, project_id=job.project_id, job_id=job.id, step=step, name=name, base=base,
+                                   artifact=artifact)
+    if tuned.deleted_at is not None:  # told again after it was let go: so are its files
+        catalog.discard(session, tuned)
+        return
     kept = queries.kept_checkpoints(session, job_id)
     if any(checkpoint.step_number == step for checkpoint in kept):
         return
-    name = _name(session, job, base, random_text(8), step)
-    artifact = catalog.Artifact(prefix=artifact_prefix, kind=kind, manifest=manifest)
-    tuned = catalog.register_model(session, project_id=job.project_id, job_id=job.id, step=step, name=name, base=base,
-                                   artifact=artifact)
     checkpoint = Checkpoint(id=new_id("ftckpt_"), project_id=job.project_id, job_id=job.id, step_number=step,
                             fine_tuned_model_checkpoint=tuned.name, artifact_prefix=tuned.artifact_prefix,
                             metrics={**_plain(metrics), "type": "supervised"})

@@ -111,7 +111,7 @@ def _found(job: Job | None, job_id: str) -> Job:
 
 def cancel(session: Session, job_id: str) -> Job:
     """Cancel at once what does not run; ask a running job's provider to end it. Raises JobNotFound, WrongState."""
-    job = _found(queries.lock(session, job_id), job_id)
+    job = _found(queries.lock_for_owner(session, job_id), job_id)
     if job.status.is_terminal:
         raise WrongState(job_id, job.status, "cancelled")
     if job.status is not JobStatus.RUNNING:
@@ -125,7 +125,7 @@ def cancel(session: Session, job_id: str) -> Job:
 
 def pause(session: Session, job_id: str) -> Job:
     """Pause at once what waits; ask a running job to stop where it can go on. Raises JobNotFound, WrongState."""
-    job = _found(queries.lock(session, job_id), job_id)
+    job = _found(queries.lock_for_owner(session, job_id), job_id)
     if job.status is JobStatus.QUEUED:
         return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
     if job.status is not JobStatus.RUNNING or job.cancel_requested_at is not None:
@@ -139,7 +139,7 @@ def pause(session: Session, job_id: str) -> Job:
 
 def resume(session: Session, job_id: str) -> Job:
     """Put a paused job back into the queue. Raises JobNotFound, WrongState or StillPausing."""
-    job = _found(queries.lock(session, job_id), job_id)
+    job = _found(queries.lock_for_owner(session, job_id), job_id)
     if job.status is JobStatus.RUNNING and job.pause_requested_at is not None:
         raise StillPausing(job_id)
     if job.status is not JobStatus.PAUSED:

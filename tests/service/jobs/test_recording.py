@@ -1,9 +1,12 @@
 """What workers record happens once however often it is told, and never to a job that has ended."""
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from service.jobs import operations, queries
 from service.jobs.errors import WrongState
 from service.jobs.states import JobStatus
 from service.kit.database import transaction
-from service.kit.work import Work, WorkItem
+from service.kit.work import Claim, Work, WorkItem, claim, guard
 from tests.fixtures.api import Tenant
 from tests.service.jobs.building import BASE, checkpoint, make_job, messages, reload, running_job
 
@@ -57,7 +60,7 @@ def test_progress_says_when_it_will_be_over(tenant: Tenant) -> None:
 
 def test_the_last_three_checkpoints_are_kept_and_the_rest_erased(tenant: Tenant) -> None:
     job_id = running_job(tenant)
-    for number in (1, 2, 2, 3, 4, 4):
+    for number in (1, 2, 2, 3, 4, 4, 1):
         checkpoint(tenant, job_id, number)
     with transaction(tenant.scope) as session:
         assert [kept.step_number for kept in queries.kept_checkpoints(session, job_id)] == [4, 3, 2]
@@ -211,3 +214,30 @@ def test_a_cancel_and_a_start_at_once_agree(tenant: Tenant) -> None:
         if job.status is JobStatus.RUNNING:
             assert job.cancel_requested_at is not None
             assert any(plans)
+
+
+def test_an_owner_and_a_worker_that_meet_do_not_lock_each_other_out(tenant: Tenant) -> None:
+    for request in (operations.cancel, operations.pause):
+        job_id = running_job(tenant)
+        with transaction(tenant.scope) as session:
+            item_id = session.scalars(select(WorkItem.id).where(WorkItem.subject == job_id,
+                                                                WorkItem.kind == Work.TRAIN_JOB.value)).one()
+            mine = claim(session, item_id, owner="test", lease=timedelta(minutes=1))
+        assert mine is not None
+        item_held = Flag()
+
+        def work(_: Session, mine: Claim = mine, job_id: str = job_id, item_held: Flag = item_held) -> None:
+            with transaction(tenant.scope) as session:
+                guard(session, mine)
+                item_held.set()
+                time.sleep(0.3)  # the owner takes meanwhile whatever it takes first
+                operations.record_metrics(session, job_id, [step(1)])
+
+        def ask(session: Session, job_id: str = job_id, item_held: Flag = item_held,
+                request: Callable[..., Any] = request) -> None:
+            item_held.wait()
+            request(session, job_id)
+
+        race(tenant, [work, ask])
+        assert "Step 1/100: training loss=0.42" in messages(tenant, job_id)
+        assert record(tenant, operations.stop_requested, job_id) is not None
