@@ -11,8 +11,14 @@ from worker.app import Running, Transient, task, unit_of_work
 
 @task(Work.ERASE_OBJECT)
 def erase(running: Running) -> timedelta | None:
-    """Erase the bytes of a file that is deleted, expired, or was never finished; wait for one that expires later."""
+    """Erase the bytes of a file that is deleted, expired, or was never finished; wait for one that expires later.
+
+    A subject that ends in "/" is no file's id but a prefix, such as a deleted model's, and all under it goes.
+    """
     claim = running.claim
+    if claim.subject.endswith("/"):
+        _erase_prefix(claim.subject)
+        return None
     with unit_of_work(claim) as session:
         key, wait = files.retire(session, claim.subject, project_id=claim.project_id)
     if key is not None:
@@ -30,8 +36,12 @@ def expire_upload(running: Running) -> timedelta | None:
     with unit_of_work(claim) as session:
         wait = files.expire_upload(session, claim.subject)
     if wait is None:
-        try:
-            storage().delete_prefix(upload_prefix(claim.project_id, claim.subject))
-        except StorageUnavailable as unavailable:
-            raise Transient(unavailable.message) from unavailable
+        _erase_prefix(upload_prefix(claim.project_id, claim.subject))
     return wait
+
+
+def _erase_prefix(prefix: str) -> None:
+    try:
+        storage().delete_prefix(prefix)
+    except StorageUnavailable as unavailable:
+        raise Transient(unavailable.message) from unavailable
