@@ -3,7 +3,7 @@
 It speaks the private wire of vLLM's OpenAI server with run-time LoRA (`app` has the table), so that the
 API in front can be pointed at either. It knows no tenants: names are internal, and it belongs on loopback.
 
-    __main__   the process: arguments, socket, signals, the parent's life line
+    __main__   the command; process is one run: arguments, socket, signals, the parent's life line
     app        routes, the shared secret, error envelopes
     chat       one completion, whole or streamed
     wire       the shapes that come in and go out      registry  which names are served, loaded, evicted

@@ -3,6 +3,7 @@
 | request                     | body                                | answers                                          |
 |-----------------------------|-------------------------------------|--------------------------------------------------|
 | GET  /health                |                                     | 200 empty; 503 while the first bases load        |
+| GET  /metrics               |                                     | 200 Prometheus text: requests, tokens            |
 | GET  /v1/models             |                                     | 200 list; `root` is the path, `parent` the base  |
 | POST /v1/load_lora_adapter  | lora_name, lora_path, [base_model]  | 200 text; 400 unfit or name taken; 503 no room   |
 | POST /v1/unload_lora_adapter| lora_name                           | 200 text; 404                                    |
@@ -62,6 +63,7 @@ class Server:
     def app(self) -> Starlette:
         routes = [
             Route("/health", self._guarded(self.health), methods=["GET"]),
+            Route("/metrics", self._guarded(self.metrics), methods=["GET"]),
             Route("/v1/models", self._guarded(self.models), methods=["GET"]),
             Route("/v1/load_lora_adapter", self._guarded(self.load_adapter), methods=["POST"]),
             Route("/v1/unload_lora_adapter", self._guarded(self.unload_adapter), methods=["POST"]),
@@ -77,6 +79,11 @@ class Server:
         if not self.is_prepared:
             raise not_now("The base models are still loading.", code="model_loading", retry_after=2)
         return Response()
+
+    async def metrics(self, _request: Request) -> Response:
+        engine = self.engine
+        names = {"requests_open": engine.open, "requests_running": engine.load, "tokens_total": engine.tokens}
+        return PlainTextResponse("".join(f"tuneworks_serving_{name} {value}\n" for name, value in names.items()))
 
     async def models(self, _request: Request) -> Response:
         return Json({"object": "list", "data": self.registry.cards()})

@@ -23,7 +23,8 @@ class Engine:
         self._wake = threading.Condition()
         self._calls: deque[Callable[[], None]] = deque()
         self._lanes: list[Lane] = []
-        self._open = 0
+        self.open = 0  # requests whose caller is not done with them yet
+        self.tokens = 0  # chosen since the start
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -36,6 +37,11 @@ class Engine:
             self._is_stopping = True
             self._wake.notify()
         self._thread.join(within)
+
+    @property
+    def load(self) -> int:
+        """Requests in all lanes, running or waiting."""
+        return sum(lane.load for lane in tuple(self._lanes))
 
     def call(self, work: Callable[[], T]) -> "Future[T]":
         """Run `work` on the engine's thread, between two tokens."""
@@ -58,15 +64,15 @@ class Engine:
 
     def submit(self, lane: Lane, generation: Generation) -> None:
         """Queue a request; 503 when too many are open. `close` must follow when the caller is done with it."""
-        if self._open >= self._max_requests:
+        if self.open >= self._max_requests:
             raise not_now("The engine is currently overloaded, please try again later.", code="engine_overloaded")
-        self._open += 1
+        self.open += 1
         self._enqueue(lambda: lane.add(generation))
 
     def close(self, generation: Generation) -> None:
         """The caller of a submitted request has what it wants, or has left."""
         generation.is_cancelled = True
-        self._open -= 1
+        self.open -= 1
 
     def _enqueue(self, run: Callable[[], None]) -> None:
         with self._wake:
@@ -80,7 +86,7 @@ class Engine:
                 self._calls.popleft()()
             for lane in self._lanes:
                 if not lane.is_idle:
-                    lane.step()
+                    self.tokens += lane.step()
         for lane in self._lanes:
             lane.abandon(not_now("The server is shutting down.", code="shutting_down"))
 

@@ -97,18 +97,23 @@ class Lane:
         self._waiting.add(generation)
 
     @property
-    def is_idle(self) -> bool:
-        return not (self._running or self._feeding or len(self._waiting))
+    def load(self) -> int:
+        """Requests here, running or waiting."""
+        return len(self._running) + len(self._waiting) + (self._feeding is not None)
 
-    def step(self) -> None:
-        """One token for all running rows and one piece of the next prompt."""
+    @property
+    def is_idle(self) -> bool:
+        return not self.load
+
+    def step(self) -> int:
+        """One token for all running rows and one piece of the next prompt; how many tokens that gave."""
         try:
             self._drop()
-            self._decode()
-            self._feed()
+            return self._decode() + self._feed()
         except Exception:
             log.exception("a forward pass failed; the requests in it are given up")
             self.abandon(Refusal(500, "The model failed while answering.", "server_error", code="engine_failed"))
+            return 0
 
     def abandon(self, why: Refusal) -> None:
         """End every request of this lane."""
@@ -141,29 +146,31 @@ class Lane:
         self._batch.leave(gone)
         return left
 
-    def _decode(self) -> None:
+    def _decode(self) -> int:
         if not self._running:
-            return
+            return 0
         logits = self._batch.decode()
         finished = {index for index, generation in enumerate(self._running) if not _advance(generation, logits[index])}
         self._leave(finished)
+        return len(logits)
 
-    def _feed(self) -> None:
+    def _feed(self) -> int:
         if self._feeding is None:
             self._feeding = self._admit()
         generation = self._feeding
         if generation is None:
-            return
+            return 0
         assert generation.cache is not None
         fed = generation.row.length
         logits = self._batch.prefill(generation.row, generation.cache, generation.prompt[fed : fed + PREFILL])
         if generation.row.length < len(generation.prompt):
-            return
+            return 0
         self._feeding = None
         if _advance(generation, logits):
             self._batch.join(generation.row, generation.cache)
             self._running.append(generation)
         generation.cache = None
+        return 1
 
     def _admit(self) -> Generation | None:
         """The next request, once there is a row and memory for it; alone, any request may run."""

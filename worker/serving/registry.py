@@ -156,7 +156,7 @@ class Registry:
         except BaseException:
             self._slots.remove(served)
             raise
-        served.lane, served.key = lane, key
+        served.lane, served.key, served.last_used = lane, key, time.monotonic()
 
     async def _make_room(self, newcomer: Served) -> None:
         """Take a slot, from the idle adapter whose last request is longest ago if none is free."""
