@@ -35,9 +35,9 @@ class InternalError(ServiceError):
 
 def answer(error: ServiceError) -> JSONResponse:
     """The error as a response; what it quotes of the caller's is made fit for UTF-8 first."""
-    told = {name: value.encode(errors="replace").decode() if isinstance(value, str) else value
-            for name, value in error.body()["error"].items()}
-    return JSONResponse({"error": told}, status_code=error.status, headers=error.headers)
+    told = {part: {name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+                   for name, value in facts.items()} for part, facts in error.body().items()}
+    return JSONResponse(told, status_code=error.status, headers=error.headers)
 
 
 def install(app: FastAPI) -> None:

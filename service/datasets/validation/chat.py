@@ -46,7 +46,7 @@ def _example(value: Any, place: Place) -> Iterator[Finding]:
     yield from strings_and_depth(value, place)
     yield from tools.declared(value, place)
     if not isinstance(value.get("parallel_tool_calls", True), bool):
-        yield place.key("parallel_tool_calls").error(
+        yield place.inside("parallel_tool_calls").error(
             "wrong_type", "has 'parallel_tool_calls' that is not true or false.")
     if "messages" in value:
         yield from _messages(value["messages"], tools.names(value), place)
@@ -61,19 +61,19 @@ def _other_format(value: dict[str, Any]) -> str | None:
 
 
 def _messages(messages: Any, declared: set[str], place: Place) -> Iterator[Finding]:
-    at = place.key("messages")
+    at = place.inside("messages")
     if not isinstance(messages, list) or not messages:
         yield at.error("wrong_type", "has 'messages' that is not a list of at least one message.")
         return
     for index, message in enumerate(messages):
-        yield from _message(message, at.item(index).called(f"{place.name}, message {index + 1}"))
+        yield from _message(message, place.message(index))
     known = [message for message in messages if isinstance(message, dict)]
     yield from tools.calls_and_answers(messages, declared, place)
     yield from _whole(known, place)
 
 
 def _whole(messages: list[dict[str, Any]], place: Place) -> Iterator[Finding]:
-    at = place.key("messages")
+    at = place.inside("messages")
     answers = [message for message in messages if message.get("role") == "assistant"]
     if not any(message.get("weight", 1) != 0 for message in answers):
         text = "has no assistant message." if not answers else "has only assistant messages of weight 0."
@@ -97,11 +97,11 @@ def _message(message: Any, at: Place) -> Iterator[Finding]:
     role = message["role"]
     if not isinstance(role, str) or role not in _KEYS:
         told = f" '{shown(role)}'" if isinstance(role, str) else ""
-        yield at.key("role").error("unknown_role", f"has an unknown role{told}.", f"Roles are {', '.join(_KEYS)}.")
+        yield at.inside("role").error("unknown_role", f"has an unknown role{told}.", f"Roles are {', '.join(_KEYS)}.")
         return
     yield from _extra(message, _KEYS[role], at)
     if not isinstance(message.get("name", ""), str | None):
-        yield at.key("name").error("wrong_type", "has a 'name' that is not a string.")
+        yield at.inside("name").error("wrong_type", "has a 'name' that is not a string.")
     yield from _BY_ROLE.get(role, _said)(message, at)
 
 
@@ -110,9 +110,9 @@ def _said(message: dict[str, Any], at: Place) -> Iterator[Finding]:
     if "content" not in message:
         yield at.error("missing_key", "is missing key 'content'.")
     elif message["content"] is None:
-        yield at.key("content").error("wrong_type", "has no content; only an assistant message may have null there.")
+        yield at.inside("content").error("wrong_type", "has no content; only an assistant message may have null there.")
     else:
-        yield from _content(message["content"], message["role"], at.key("content"))
+        yield from _content(message["content"], message["role"], at.inside("content"))
 
 
 def _tool(message: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def _tool(message: dict[str, Any], at: Place) -> Iterator[Finding]:
     if "tool_call_id" not in message:
         yield at.error("missing_key", "is missing key 'tool_call_id'.", "It names the call that this answers.")
     elif not isinstance(message["tool_call_id"], str):
-        yield at.key("tool_call_id").error("wrong_type", "has a 'tool_call_id' that is not a string.")
+        yield at.inside("tool_call_id").error("wrong_type", "has a 'tool_call_id' that is not a string.")
 
 
 def _function(message: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -136,16 +136,16 @@ def _assistant(message: dict[str, Any], at: Place) -> Iterator[Finding]:
     if content is None and not called and message.get("refusal") is None:
         yield at.error("missing_content", "has neither content nor tool_calls, function_call or refusal.")
     elif content == "" and not called and not message.get("refusal"):
-        yield at.key("content").warning("empty_content", "is an assistant message with nothing to learn.")
+        yield at.inside("content").warning("empty_content", "is an assistant message with nothing to learn.")
     elif content is not None:
-        yield from _content(content, "assistant", at.key("content"))
+        yield from _content(content, "assistant", at.inside("content"))
     if not isinstance(message.get("refusal"), str | None):
-        yield at.key("refusal").error("wrong_type", "has a 'refusal' that is not a string.")
+        yield at.inside("refusal").error("wrong_type", "has a 'refusal' that is not a string.")
     if message.get("audio") is not None:
-        yield at.key("audio").error("unsupported_content", "holds audio, which cannot be trained on.")
+        yield at.inside("audio").error("unsupported_content", "holds audio, which cannot be trained on.")
     weight = message.get("weight", 1)
     if isinstance(weight, bool) or weight not in (0, 1):
-        yield at.key("weight").error("invalid_weight", "has a 'weight' that is neither 0 nor 1.")
+        yield at.inside("weight").error("invalid_weight", "has a 'weight' that is neither 0 nor 1.")
     yield from tools.called(message, at)
 
 
@@ -160,7 +160,7 @@ def _content(content: Any, role: str, at: Place) -> Iterator[Finding]:
         yield at.error("wrong_type", "has content that is neither a string nor a list of parts.")
         return
     for index, part in enumerate(content):
-        yield from _part(part, role, at.item(index))
+        yield from _part(part, role, at.inside(index))
 
 
 def _part(part: Any, role: str, at: Place) -> Iterator[Finding]:
@@ -172,11 +172,11 @@ def _part(part: Any, role: str, at: Place) -> Iterator[Finding]:
                                               f" '{role}' cannot hold.", f"It may hold {' and '.join(_PARTS[role])}.")
     elif kind == "image_url":
         yield from _extra(part, {"type", "image_url"}, at)
-        yield from _image(part.get("image_url"), at.key("image_url"))
+        yield from _image(part.get("image_url"), at.inside("image_url"))
     else:
         yield from _extra(part, {"type", kind}, at)
         if not isinstance(part.get(kind), str):
-            yield at.key(kind).error("wrong_type", f"has a content part whose '{kind}' is not a string.")
+            yield at.inside(kind).error("wrong_type", f"has a content part whose '{kind}' is not a string.")
 
 
 def _image(image: Any, at: Place) -> Iterator[Finding]:
@@ -185,13 +185,13 @@ def _image(image: Any, at: Place) -> Iterator[Finding]:
         return
     yield from _extra(image, {"url", "detail"}, at)
     if not _IMAGE_URL.match(image["url"]):
-        yield at.key("url").error("invalid_image", "has an image that is neither an http URL nor a data URL.",
+        yield at.inside("url").error("invalid_image", "has an image that is neither an http URL nor a data URL.",
                                   "Data URLs begin with data:image/jpeg;base64, (or png, webp).")
     if image.get("detail", "auto") not in ("auto", "low", "high"):
-        yield at.key("detail").error("invalid_image", "has an image whose 'detail' is not auto, low or high.")
+        yield at.inside("detail").error("invalid_image", "has an image whose 'detail' is not auto, low or high.")
 
 
 def _extra(value: dict[str, Any], known: set[str], at: Place) -> Iterator[Finding]:
     for key in value:
         if key not in known:
-            yield at.key(key).error("unknown_key", f'contains an extra "{shown(key)}".')
+            yield at.inside(key).error("unknown_key", f'contains an extra "{shown(key)}".')

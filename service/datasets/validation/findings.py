@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -24,26 +24,37 @@ class Finding:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
-    """A position in an example: its line, its name in messages, and its path."""
+    """A position in an example. Made for every value that is looked at, so its words are built when they are needed."""
 
-    line: int
-    name: str
-    path: str = ""
+    __slots__ = ("_outer", "_step", "line", "name")
+
+    def __init__(self, line: int, name: str, outer: "Place | None" = None, step: str | int = "") -> None:
+        self.line = line
+        self.name = name
+        self._outer = outer
+        self._step = step
 
     @classmethod
     def example(cls, line: int) -> "Place":
         return cls(line, f"Example {line}")
 
-    def key(self, key: str) -> "Place":
-        return replace(self, path=f"{self.path}.{shown(key)}" if self.path else shown(key))
+    def inside(self, step: str | int) -> "Place":
+        """The value under a key, or at an index."""
+        return Place(self.line, self.name, self, step)
 
-    def item(self, index: int) -> "Place":
-        return replace(self, path=f"{self.path}[{index}]")
+    def message(self, index: int) -> "Place":
+        """One message of the example's `messages`."""
+        return Place(self.line, f"{self.name}, message {index + 1}", self.inside("messages"), index)
 
-    def called(self, name: str) -> "Place":
-        return replace(self, name=name)
+    @property
+    def path(self) -> str:
+        """Such as messages[2].content; empty for the example itself."""
+        if self._outer is None:
+            return ""
+        if isinstance(self._step, int):
+            return f"{self._outer.path}[{self._step}]"
+        return f"{self._outer.path}.{shown(self._step)}".removeprefix(".")
 
     def error(self, kind: str, text: str, hint: str | None = None) -> Finding:
         return self._finding("error", kind, text, hint)

@@ -104,13 +104,9 @@ def strings_and_depth(value: Any, place: Place, depth: int = 1) -> Iterator[Find
             yield from _string(key, place)
         if isinstance(member, str):
             if _suspect(member):
-                yield from _string(member, _inside(place, key))
+                yield from _string(member, place.inside(key))
         elif isinstance(member, dict | list):
-            yield from strings_and_depth(member, _inside(place, key), depth + 1)
-
-
-def _inside(place: Place, key: str | int) -> Place:
-    return place.key(key) if isinstance(key, str) else place.item(key)
+            yield from strings_and_depth(member, place.inside(key), depth + 1)
 
 
 def _suspect(text: str) -> bool:
