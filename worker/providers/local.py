@@ -265,6 +265,8 @@ def _introduction(started: progress.Started) -> list[str]:
              f" {started.n_examples} examples ({started.trained_tokens_per_epoch:,} tokens per epoch) on"
             f" {started.device} in {started.dtype}")
     notes = [size]
+    if started.resumed_from_step:
+        notes.append(f"Resumed from step {started.resumed_from_step} of {started.total_steps}")
     if started.n_examples_truncated:
         notes.append(f"{started.n_examples_truncated} example(s) are longer than the model's context"
                      " and were truncated at the end")

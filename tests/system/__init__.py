@@ -1,0 +1,1 @@
+"""Tests of the whole house: real processes, the official SDK, kills."""
