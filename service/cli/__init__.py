@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.catalog.base_models import InvalidCatalog
-from service.cli import (  # imported for the commands that they register, in the order of `tuneworks --help`
+from service.cli import (  # imported for the commands that they register
     configuration,
     database,
     examination,

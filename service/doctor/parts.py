@@ -4,6 +4,7 @@ import http.client
 import json
 import secrets
 import subprocess
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import redis
@@ -65,10 +66,10 @@ def chat_server() -> Result:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     advice = "Local models cannot chat until it runs: `tuneworks serve`, or correct TUNEWORKS_SERVING_URL."
     try:
-        connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS)
-        connection.request("GET", f"{parts.path.rstrip('/')}/health",
-                           headers={"authorization": f"Bearer {token}"} if token else {})
-        status = connection.getresponse().status
+        with closing(kind(parts.hostname or "", parts.port, timeout=_SECONDS)) as connection:
+            connection.request("GET", f"{parts.path.rstrip('/')}/health",
+                               headers={"authorization": f"Bearer {token}"} if token else {})
+            status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as problem:
         return warn(f"{place}: {problem}", advice)
     if status in {http.client.UNAUTHORIZED, http.client.FORBIDDEN}:

@@ -4,7 +4,7 @@ import http.client
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -22,8 +22,8 @@ def always() -> bool:
 def answers(host: str, port: int, path: str, *, token: str = "") -> SignOfLife:
     """It answers GET `path` with 200."""
     def sign() -> bool:
-        connection = http.client.HTTPConnection(host, port, timeout=2)
-        with suppress(OSError, http.client.HTTPException):
+        with (suppress(OSError, http.client.HTTPException),
+              closing(http.client.HTTPConnection(host, port, timeout=2)) as connection):
             connection.request("GET", path, headers={"authorization": f"Bearer {token}"} if token else {})
             return connection.getresponse().status == http.client.OK
         return False
