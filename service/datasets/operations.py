@@ -85,7 +85,7 @@ def _problem(session: Session, report: Report) -> str | None:
     """The first errors of a report in words, and how many more there are; None when there are none."""
     if not report.errors:
         return None
-    told = [finding.message for finding in queries.first_errors(session, report.id, _TOLD)]
+    told = [finding.message.removesuffix(".") + "." for finding in queries.first_errors(session, report.id, _TOLD)]
     if report.format is None:
         told.insert(0, "Unexpected file format, expected chat messages.")
     more = report.errors - min(report.errors, _TOLD)

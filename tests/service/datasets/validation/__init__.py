@@ -1,0 +1,1 @@
+"""Tests of what reading a file finds."""
