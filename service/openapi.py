@@ -1,4 +1,4 @@
-"""Writes openapi/openapi.json from the application, or checks that it is up to date: python -m service.openapi [--check]."""
+"""Writes openapi/openapi.json from the application, or checks it: python -m service.openapi [--check]."""
 
 import json
 import sys

@@ -48,7 +48,8 @@ class Nemesis:
             kill(process)
 
     def child(self, name: str) -> None:
-        children = [each for each in self.house.processes(name)[1:] if "worker.training" not in " ".join(_command(each))]
+        children = [each for each in self.house.processes(name)[1:]
+                    if "worker.training" not in " ".join(_command(each))]
         if children:
             kill(self.random.choice(children))
 
@@ -123,8 +124,7 @@ def test_nothing_is_lost_and_nothing_happens_twice(whole_house: WholeHouse, rece
         """Deliveries may come more than once; their ids tell them apart."""
         return {request.headers["webhook-id"] for request in receiver.requests}
     until(lambda: len(told()) >= JOBS, 60, f"a webhook for each job ({context})")
-    assert Counter(json.loads(body)["data"]["id"] for body in {request.body for request in receiver.requests}) == {
-        job: 1 for job in jobs}, context
+    assert Counter(json.loads(body)["data"]["id"] for body in {request.body for request in receiver.requests}) == dict.fromkeys(jobs, 1), context
 
 
 def check_log(client: OpenAI, job: str, context: str) -> None:

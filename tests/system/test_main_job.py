@@ -155,7 +155,7 @@ def test_cancel_pause_and_resume_a_running_job(client: OpenAI) -> None:
                                          hyperparameters={"n_epochs": 50, "batch_size": 1})
     until(lambda: any("Step 5/" in line for line in messages(client, job.id)), 120, "training moves")
     client.fine_tuning.jobs.pause(job.id)
-    until(lambda: client.fine_tuning.jobs.retrieve(job.id).status == "paused", 60, "the job is paused")
+    until(lambda: str(client.fine_tuning.jobs.retrieve(job.id).status) == "paused", 60, "the job is paused")
     assert client.fine_tuning.jobs.resume(job.id).status == "queued"
     until(lambda: client.fine_tuning.jobs.retrieve(job.id).status == "running", 60, "the job runs again")
     client.fine_tuning.jobs.cancel(job.id)

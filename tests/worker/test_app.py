@@ -33,8 +33,8 @@ def row(item: str) -> Any:
 
 def make_due(item: str, **values: int) -> None:
     with transaction(DISPATCH) as session:
-        session.execute(text("update work_items set run_at = now(), lease_until = now() - interval '1 s' where id = :id"),
-                        {"id": item})
+        session.execute(text("update work_items set run_at = now(), lease_until = now() - interval '1 s'"
+                             " where id = :id"), {"id": item})
         for column, value in values.items():
             session.execute(text(f"update work_items set {column} = :value"), {"value": value})
 

@@ -68,7 +68,7 @@ class TestPublish:
         ask(tenant, Work.VALIDATE_FILE, 1)
         with app.connection_for_write() as connection:
             assert relay.publish_due(connection) == 1
-        envelope = json.loads(connected.lindex("tw:datasets", 0))
+        envelope = json.loads(connected.lindex("tw:datasets", 0) or "nothing")
         arguments, keywords, _ = json.loads(b64decode(envelope["body"]))
         assert (len(arguments), keywords) == (1, {})
         assert arguments[0].startswith("work_")

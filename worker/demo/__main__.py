@@ -9,10 +9,12 @@ import queue
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from openai import OpenAI
-from openai.types.fine_tuning import FineTuningJob
+from openai.types.fine_tuning import FineTuningJob, SupervisedHyperparametersParam
 from openai.types.webhooks.webhook_endpoint_with_secret import WebhookEndpointWithSecret
 
 from service.settings import child_environment
@@ -23,7 +25,7 @@ from worker.demo.receiver import Receiver, running_receiver
 from worker.demo.score import score
 
 MODEL = "smollm2-135m-instruct"
-HYPERPARAMETERS = {"n_epochs": 3, "batch_size": 8, "learning_rate_multiplier": 4.0}
+HYPERPARAMETERS: SupervisedHyperparametersParam = {"n_epochs": 2, "batch_size": 8, "learning_rate_multiplier": 8.0}
 _ANSWER_TOKENS = 60
 _SHOWN = 3
 _JOB_SECONDS = 1800.0
@@ -40,20 +42,15 @@ def main() -> int:
     display.title("Tuneworks: fine-tune a language model in your own house")
     try:
         _fetch_base_model(display, arguments.data_dir)
-        with display.waiting("starting PostgreSQL, Valkey, API, relay, workers and chat server"):
-            house = running_house(arguments.data_dir)
-            home = house.__enter__()
+        display.line("starting PostgreSQL, Valkey, API, relay, workers and chat server")
+        with running_house(arguments.data_dir) as house, running_receiver() as receiver:
+            better = Demo(display, house, receiver).run()
     except (HouseDidNotStart, subprocess.CalledProcessError) as trouble:
         display.line(f"[red]The house did not start:[/red] {trouble}\n  `tuneworks doctor` says more.")
         return 1
-    try:
-        with running_receiver() as receiver:
-            better = Demo(display, home, receiver).run()
-    finally:
-        house.__exit__(None, None, None)
     display.line(f"Done in {time.monotonic() - started:.0f} s. The house is stopped; its data stays in"
                  f" {arguments.data_dir}/.")
-    _say_how_to_go_on(display, home)
+    _say_how_to_go_on(display, house)
     return 0 if better else 1
 
 
@@ -96,8 +93,8 @@ class Demo:
 
     def _ask_all(self, model: str, title: str) -> list[str]:
         self.display.title(title)
-        with self.display.waiting(f"{len(self.heldout)} held-out messages → {model}"):
-            return [self._ask(model, example) for example in self.heldout]
+        with self.display.waiting(f"{len(self.heldout)} held-out messages → {model}"), ThreadPoolExecutor(8) as pool:
+            return list(pool.map(partial(self._ask, model), self.heldout))
 
     def _ask(self, model: str, example: Example) -> str:
         answer = self.client.chat.completions.create(
@@ -116,7 +113,7 @@ class Demo:
                               f" {files[part].status}")
         job = self.client.fine_tuning.jobs.create(
             model=MODEL, training_file=files["train"].id, validation_file=files["validation"].id, suffix="tickets",
-            seed=1, method={"type": "supervised", "supervised": {"hyperparameters": HYPERPARAMETERS}})  # type: ignore[typeddict-item]  # a plain dict of numbers
+            seed=1, method={"type": "supervised", "supervised": {"hyperparameters": HYPERPARAMETERS}})
         self.display.line(f"job {job.id}")
         with self.display.training() as bar:
             return self._follow(job, bar)

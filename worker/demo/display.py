@@ -55,9 +55,9 @@ class Display:
 
     def scores(self, before: Score, after: Score) -> None:
         table = Table("on held-out messages", "base", "tuned")
-        for name in ("valid", "fields_right", "all_right"):
-            label = {"valid": "valid JSON ticket", "fields_right": "fields right", "all_right": "everything right"}[name]
-            table.add_row(label, f"{getattr(before, name):.0%}", f"[bold]{getattr(after, name):.0%}[/bold]")
+        table.add_row("valid JSON ticket", f"{before.valid:.0%}", f"[bold]{after.valid:.0%}[/bold]")
+        table.add_row("fields right", f"{before.fields_right:.0%}", f"[bold]{after.fields_right:.0%}[/bold]")
+        table.add_row("everything right", f"{before.all_right:.0%}", f"[bold]{after.all_right:.0%}[/bold]")
         self.console.print(table)
 
 
@@ -75,7 +75,8 @@ class TrainingBar:
         if not self._display.console.is_terminal:
             self._display.line(name)
 
-    def step(self, step: int, total: int, *, loss: float | None, rate: float | None, seconds_left: float | None) -> None:
+    def step(self, step: int, total: int, *, loss: float | None, rate: float | None,
+             seconds_left: float | None) -> None:
         figures = "  ".join(filter(None, (
             f"loss {loss:.3f}" if loss is not None else "",
             f"{rate:.0f} tokens/s" if rate is not None else "",

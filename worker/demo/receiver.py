@@ -34,7 +34,7 @@ def running_receiver() -> Iterator[Receiver]:
     deliveries: queue.Queue[Delivery] = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             deliveries.put(Delivery(body, {name.lower(): value for name, value in self.headers.items()}))
             self.send_response(204)
