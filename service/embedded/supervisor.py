@@ -66,8 +66,9 @@ class Supervisor:
     def __enter__(self) -> Self:
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire()
+        # nohup means what it says; but a script that starts us with & ignores SIGINT without meaning it.
         self._former = {each: signal.signal(each, self._on_signal) for each in _SIGNALS
-                        if signal.getsignal(each) is not signal.SIG_IGN}  # nohup means it
+                        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN}
         self._end_leftovers()
         self._lifeline = os.pipe()
         return self

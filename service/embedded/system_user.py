@@ -75,18 +75,29 @@ def reachable(install: Path, version: str, account: Account) -> Path:
     """`install` if `account` can run from it, else a copy where it can."""
     if account.uid is None or _runs(install, account):
         return install
-    copy = _CACHE / f"postgres-{version}"
+    target = _CACHE / f"postgres-{version}"
+    copy = target / install.relative_to(_site(install))
     if not _runs(copy, account):
-        _copy(install, copy)
+        _copy(install, target)
     if not _runs(copy, account):
         raise EmbeddedUnavailable(f"user id {account.uid} can run PostgreSQL neither from {install} nor from"
                                   f" {copy}. Start as an ordinary user, or set TUNEWORKS_DATABASE_URL.")
     return copy
 
 
+def _site(install: Path) -> Path:
+    """The site-packages that the wheel is in: its binaries find their libraries by the way from one to the other."""
+    return install.parent.parent
+
+
+def _libraries(install: Path) -> Path:
+    return _site(install) / f"{install.parent.name}.libs"
+
+
 def _runs(install: Path, account: Account) -> bool:
+    """Tried with initdb, which needs more libraries than the server does."""
     try:
-        tried = subprocess.run([install / "bin" / "postgres", "--version"], user=account.uid,
+        tried = subprocess.run([install / "bin" / "initdb", "--version"], user=account.uid,
                                group=account.gid, extra_groups=account.groups, cwd="/", capture_output=True,
                                check=False, timeout=20)
     except OSError:
@@ -98,8 +109,8 @@ def _copy(install: Path, target: Path) -> None:
     try:
         target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=target.parent))
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(install / part, fresh / part, symlinks=True)
+        for part in (install / "bin", install / "lib", install / "share", _libraries(install)):
+            shutil.copytree(part, fresh / part.relative_to(_site(install)), symlinks=True)
         fresh.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         with suppress(OSError):  # another start was faster: its copy is as good

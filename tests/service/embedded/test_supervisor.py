@@ -24,6 +24,18 @@ def test_asked_to_stop_it_stops_everything_in_order(start: Start, tmp_path: Path
     assert not (tmp_path / "state.json").exists()
 
 
+def test_interrupt_is_heard_even_when_the_starter_ignores_it(start: Start, tmp_path: Path) -> None:
+    """A shell script's `tuneworks up &` begins with SIGINT ignored."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        house = start(HOUSE, tmp_path, tmp_path / "ready.json", "worker:0:steady")
+    finally:
+        signal.signal(signal.SIGINT, former)
+    read_ready(tmp_path / "ready.json")
+    house.send_signal(signal.SIGINT)
+    assert house.wait(60) == 0
+
+
 def test_dead_children_and_servers_are_started_again(start: Start, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     house = start(HOUSE, tmp_path, ready, "worker:0:steady")
