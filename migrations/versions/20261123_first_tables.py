@@ -231,6 +231,7 @@ def upgrade() -> None:
     sa.Column('id', sa.String(), nullable=False),
     sa.Column('position', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.CheckConstraint('(project_id is null) = (service_account_id is null)', name=op.f('ck_api_keys_owner')),
     sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_api_keys_organization_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_api_keys_project_id')),
     sa.ForeignKeyConstraint(['service_account_id'], ['service_accounts.id'], name=op.f('fk_api_keys_service_account_id')),

@@ -45,6 +45,7 @@ class APIKey(Positioned, Base):
     """A project key (has a service account) or an admin key of the organization (has none)."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint("(project_id is null) = (service_account_id is null)", name="owner"),)
 
     organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
     project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id"), index=True)

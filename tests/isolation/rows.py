@@ -34,8 +34,9 @@ def fill(session: Session, tenant: Tenant) -> dict[str, dict[str, Any]]:
 
 
 def row(table: Table, made: dict[str, dict[str, Any]], tenant: Tenant) -> dict[str, Any]:
-    """Values for every column that must be given, pointing to the rows in `made`."""
-    values = {column.name: _value(table, column, made) for column in table.columns if _must_be_given(column)}
+    """Values for every column that must be given or that points to another row, which is then in `made`."""
+    values = {column.name: _value(table, column, made) for column in table.columns
+              if column.foreign_keys or _must_be_given(column)}
     return values | {name: value for name, value in (("project_id", tenant.project_id),
                                                      ("organization_id", tenant.organization_id))
                      if name in table.columns}

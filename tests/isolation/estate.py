@@ -1,0 +1,86 @@
+"""What a tenant owns, as the API names it: an object for every path parameter of every route."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from migrations.metadata import metadata
+from service.kit.database import Scope, transaction
+from service.kit.identifiers import new_id, random_text
+from service.tenants import operations as tenants
+from service.tenants.tables import Organization
+from tests.fixtures.api import Tenant, client_with
+from tests.isolation.rows import fill
+
+Rows = dict[str, dict[str, Any]]
+MAKERS: dict[str, Callable[[Rows], str]] = {
+    "upload_id": lambda rows: rows["uploads"]["id"],
+    "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
+    "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
+    "model": lambda rows: rows["tuned_models"]["name"],
+    "project_id": lambda rows: rows["projects"]["id"],
+    "service_account_id": lambda rows: rows["service_accounts"]["id"],
+    "api_key_id": lambda rows: rows["api_keys"]["id"],
+    "key_id": lambda rows: rows["admin_keys"]["id"],
+    "file_id": lambda rows: rows["uploaded"]["id"],
+}
+"""Where the id behind each path parameter comes from. A route with a new parameter needs a line here."""
+
+
+@dataclass(frozen=True)
+class Estate:
+    """A tenant with its own organization: clients with its project key and its admin key, and its objects."""
+
+    tenant: Tenant
+    admin: TestClient
+    ids: dict[str, str]
+    "By path parameter."
+    marks: frozenset[str] = field(default_factory=frozenset)
+    "Every id of every row; none of them may turn up in another's answer."
+
+
+def settle(client: TestClient, name: str) -> Estate:
+    """Found an organization with a project, and fill every table for it."""
+    organization_id = new_id("org-")
+    with transaction(Scope.organization(organization_id)) as session:
+        session.add(Organization(id=organization_id, name=name))
+        session.flush()
+        project = tenants.create_project(session, organization_id, name)
+        account, key, plain = tenants.create_service_account(session, project, f"{name}-bot")
+        assert key is not None
+        admin_key, admin_plain = tenants.create_admin_key(session, organization_id, "root")
+        tenants.create_admin_key(session, organization_id, "spare")
+        account_id, key_id, admin_key_id = account.id, key.id, admin_key.id
+    tenant = Tenant(organization_id, project.id, project.slug, plain, client_with(client, plain))
+    with transaction(tenant.scope) as session:
+        rows = fill(session, tenant)
+    rows |= {"service_accounts": {"id": account_id}, "api_keys": {"id": key_id}, "admin_keys": {"id": admin_key_id},
+             "uploaded": tenant.client.post("/v1/files", data={"purpose": "fine-tune"},
+                                            files={"file": ("train.jsonl", b'{"messages": []}\n')}).json()}
+    ids = {parameter: maker(rows) for parameter, maker in MAKERS.items()}
+    return Estate(tenant, client_with(client, admin_plain), ids, frozenset(_marks(tenant)))
+
+
+def _marks(tenant: Tenant) -> set[str]:
+    with transaction(tenant.scope) as session:
+        return {each for table in metadata.sorted_tables for each in session.scalars(select(table.c.id))}
+
+
+def possessions(estate: Estate) -> dict[str, list[Any]]:
+    """All rows of the estate, but for what its own calls leave behind in them."""
+    found: dict[str, list[Any]] = {}
+    for scope in (estate.tenant.scope, Scope.organization(estate.tenant.organization_id)):
+        with transaction(scope) as session:
+            for table in metadata.sorted_tables:
+                columns = [column for column in table.columns if column.name != "last_used_at"]
+                found.setdefault(table.name, []).extend(
+                    tuple(each) for each in session.execute(select(*columns).order_by(table.c.position)))
+    return found
+
+
+def unlike(real: str) -> str:
+    """An id that nobody has, of the same make as `real`."""
+    return real[:-8] + random_text(8)
