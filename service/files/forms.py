@@ -1,8 +1,10 @@
 """Reads a multipart/form-data body as it arrives: parts in their order, the bytes of each as a stream."""
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -13,6 +15,8 @@ from service.files.errors import BrokenBody, MalformedForm, NotAForm
 _MOST_PARTS = 20
 _MOST_TEXT = 4096  # bytes of a field that is not a file
 _MOST_EPILOGUE = 65_536  # bytes after the closing boundary, which mean nothing
+_EXTENDED = re.compile(rb"filename\*=utf-8''([^;\s]+)", re.IGNORECASE)
+"""A file's name as some clients add it, percent-encoded, for names outside of ASCII."""
 _Headers = dict[bytes, bytes]
 
 
@@ -118,7 +122,8 @@ def _part(headers: _Headers) -> Part:
     kind, options = parse_options_header(disposition)
     if kind != b"form-data" or b"name" not in options:
         raise MalformedForm("a part has no Content-Disposition: form-data header with a name")
-    filename = options.get(b"filename")
+    extended = _EXTENDED.search(disposition)
+    filename = unquote_to_bytes(extended[1]) if extended else options.get(b"filename")
     return Part(_decoded(options[b"name"]), None if filename is None else _decoded(filename))
 
 

@@ -84,6 +84,12 @@ def test_a_client_that_goes_away_breaks_the_body() -> None:
         asyncio.run(scenario())
 
 
+def test_a_name_outside_of_ascii_may_be_percent_encoded() -> None:
+    body = (b"--XX\r\nContent-Disposition: form-data; name=file; filename=\"__.txt\"; filename*=UTF-8''%E4%BD%A0.txt"
+            b"\r\n\r\nx\r\n--XX--\r\n")
+    assert read(body) == [("file", "你.txt", b"x")]
+
+
 def test_a_field_that_is_not_a_file_is_short() -> None:
     async def scenario(length: int) -> str:
         form = Form(TYPE, cut(part(b"purpose", b"x" * length) + b"--XX--\r\n", 500))

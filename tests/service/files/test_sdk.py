@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 
+from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.fixtures.server import MakeSDK
 from tests.service.files.chats import lines
@@ -56,3 +57,13 @@ def test_a_large_file_goes_up_in_parts(tenant: Tenant, client: OpenAI, tmp_path:
     work_off(tenant)
     assert client.files.wait_for_processing(upload.file.id, poll_interval=0.1).status == "processed"
     assert client.files.content(upload.file.id).read() == CHAT
+
+
+def test_a_file_over_the_limit_is_refused_over_a_real_socket(client: OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEWORKS_MAX_FILE_BYTES", "1000000")
+    settings.cache_clear()
+    with pytest.raises(APIStatusError, match="The file is larger than 1000000 bytes") as refused:
+        client.files.create(file=("f", b"x" * 50_000_000), purpose="user_data")
+    assert refused.value.status_code == 413
+    monkeypatch.undo()
+    settings.cache_clear()
