@@ -15,7 +15,7 @@ from worker.training.progress import StopReason
 
 CANCEL_GRACE = 5.0  # seconds between a cancel and the hard end, should the main thread be deep in torch
 ORPHAN_GRACE = 30.0  # seconds that an orphan has to write its last checkpoint
-_POLL = 0.2  # seconds between looks at the stop file
+_POLL = 0.1  # seconds between looks at the stop file
 
 
 class Cancelled(Exception):

@@ -218,16 +218,19 @@ class ChatTrainer(SFTTrainer):
                 self.state.save_to_json(str(state / "trainer_state.json"))
                 for name, content in random_states.items():
                     (state / name).write_bytes(content)
+            last = step is self._steps[-1]
             self._progress.write(
                 Checkpoint(
                     step=step.number,
                     epoch=step.epoch,
                     path=str(self._checkpoints.path(step.number)),
                     ends_epoch=step.ends_epoch,
-                    final=step is self._steps[-1],
+                    final=last,
                     metrics=self.metrics,
                 )
             )
+            if not (last or self.was_stopped):
+                self._progress.write(Stage(name="training"))
         self.accelerator.wait_for_everyone()
 
     def _random_states(self) -> dict[str, bytes]:

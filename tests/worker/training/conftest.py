@@ -41,7 +41,7 @@ class Run:
 
     def start(self, *, largest_file: int | None = None) -> ForkServerProcess:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["worker.training.run"])
+        context.set_forkserver_preload(["tests.worker.training.warm"])
         self.plan.write(self.directory)
         process = context.Process(target=train, args=(self.directory, largest_file))
         process.start()
@@ -103,14 +103,13 @@ def write_lines(path: Path, examples: list[Any]) -> str:
     return str(path)
 
 
-@pytest.fixture
-def make_run(tmp_path: Path, tiny_model: Path) -> Iterator[Callable[..., Run]]:
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Callable[..., Run]]:
     """Make a run of two epochs of four steps; keywords replace fields of the plan or of its tuning."""
     runs: list[Run] = []
 
     def make(examples: list[Any] | None = None, *, tuning: dict[str, Any] | None = None, **fields: Any) -> Run:
-        directory = tmp_path / f"run-{len(runs)}"
-        directory.mkdir()
+        directory = tmp_path_factory.mktemp("run")
         defaults: dict[str, Any] = {
             "job_id": "ftjob-1",
             "base_model": str(tiny_model),
@@ -120,7 +119,7 @@ def make_run(tmp_path: Path, tiny_model: Path) -> Iterator[Callable[..., Run]]:
             "batch_size": 4,
             "learning_rate_multiplier": 1.0,
             "seed": 3,
-            "knobs": Knobs(threads=1, max_tokens_per_micro_batch=128),
+            "knobs": Knobs(threads=1, max_tokens_per_micro_batch=1024),
         }
         plan = Plan(**defaults | fields, tuning=Tuning(**tuning or {}))
         runs.append(Run(directory, plan))

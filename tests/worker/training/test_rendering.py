@@ -38,7 +38,7 @@ PAIRS = (
 OPEN_END = "{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '\n' }}{% endfor %}"
 LEFT_OUT = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
 
-TURNS = [
+TURNS: list[dict[str, Any]] = [
     {"role": "user", "content": "Where is my order?"},
     {"role": "assistant", "content": "On its way. ünï"},
     {"role": "user", "content": "Thank you"},
@@ -102,7 +102,7 @@ def test_the_labels_are_the_learned_tokens_and_no_others(tiny_model: Path) -> No
 
 def test_tools_and_calls_are_rendered_and_learned(tiny_model: Path) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "where", "arguments": '{"order": 5}'}}
-    turns = [
+    turns: list[dict[str, Any]] = [
         TURNS[0],
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": "Rome"},

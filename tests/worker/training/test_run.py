@@ -25,18 +25,19 @@ def weights(checkpoint: str, name: str = "model.safetensors") -> dict[str, torch
     return load_file(Path(checkpoint) / name)
 
 
-# The seeded losses of the first and the last of ten epochs. They change with the initial weights, the data order, the
+# The seeded losses of the first and the last of twenty steps. They change with the initial weights, the data order, the
 # schedule, the masks or the optimizer: whoever changes one of these on purpose changes the figures too.
 @pytest.mark.parametrize(
-    ("tuning", "first", "last"),
-    [("lora", 6.5, 2.0), ("full", 6.5, 2.0), ("last_layers", 6.5, 2.0)],
+    ("tuning", "rate", "first", "last"),
+    [("lora", 5, 6.6466, 4.2777), ("full", 20, 6.6466, 2.3727), ("last_layers", 10, 6.6466, 4.3425)],
 )
-def test_the_loss_falls_as_it_did_before(make_run: MakeRun, tuning: str, first: float, last: float) -> None:
-    run = make_run(tuning={"type": tuning}, n_epochs=6, learning_rate_multiplier=RATE)
+def test_the_loss_falls_as_it_did_before(
+    make_run: MakeRun, tuning: str, rate: float, first: float, last: float
+) -> None:
+    run = make_run(tuning={"type": tuning}, n_epochs=5, learning_rate_multiplier=rate)
     assert run.complete() == ExitCode.FINISHED
-    losses = run.losses()
-    assert losses[1] == pytest.approx(first, rel=1e-3)
-    assert losses[24] == pytest.approx(last, rel=1e-2)
+    assert run.losses()[1] == pytest.approx(first, rel=1e-4)
+    assert run.losses()[20] == pytest.approx(last, rel=1e-2)
 
 
 def test_the_records_tell_the_whole_story(make_run: MakeRun, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_the_records_tell_the_whole_story(make_run: MakeRun, tmp_path: Path) -> 
 
 
 def test_micro_batches_change_nothing_that_is_learned(make_run: MakeRun) -> None:
-    whole, cut = make_run(), make_run()
+    whole, cut = make_run(n_epochs=1), make_run(n_epochs=1)
     for run, budget in ((whole, 100_000), (cut, 1)):
         knobs = msgspec.structs.replace(run.plan.knobs, max_tokens_per_micro_batch=budget)
         run.plan = msgspec.structs.replace(run.plan, knobs=knobs)
@@ -76,6 +77,9 @@ def test_micro_batches_change_nothing_that_is_learned(make_run: MakeRun) -> None
         assert cut.losses()[step] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing`:FutureWarning"
+)  # PEFT asks transformers by its old name
 def test_an_adapter_can_be_put_on_its_base_and_answers_otherwise(make_run: MakeRun, tiny_model: Path) -> None:
     run = make_run(tuning={"rank": 8, "alpha": 4}, learning_rate_multiplier=RATE)
     assert run.complete() == ExitCode.FINISHED

@@ -24,6 +24,14 @@ def stopped(run: Run) -> Stopped:
     return last
 
 
+@pytest.fixture(scope="module")
+def undisturbed(make_run: MakeRun) -> Run:
+    """One epoch of sixty steps with dropout, which nobody stops."""
+    run = make_run(chats(240), n_epochs=1, tuning={"dropout": 0.1})
+    assert run.complete() == ExitCode.FINISHED
+    return run
+
+
 def resume_equals(run: Run, whole: Run, *, from_step: int) -> None:
     """Run it to its end and compare it with one that was never disturbed."""
     assert run.complete() == ExitCode.FINISHED
@@ -34,10 +42,12 @@ def resume_equals(run: Run, whole: Run, *, from_step: int) -> None:
 
 
 @pytest.mark.parametrize("tuning", [{"type": "lora", "dropout": 0.1}, {"type": "last_layers"}, {"type": "full"}])
-def test_a_killed_run_ends_with_the_very_weights_of_an_undisturbed_one(make_run: MakeRun, tuning: dict[str, str]) -> None:
-    whole = make_run(tuning=tuning)
+def test_a_killed_run_ends_with_the_very_weights_of_an_undisturbed_one(
+    make_run: MakeRun, tuning: dict[str, str]
+) -> None:
+    whole = make_run(tuning=tuning, n_epochs=4)
     assert whole.complete() == ExitCode.FINISHED
-    run = make_run(tuning=tuning)
+    run = make_run(tuning=tuning, n_epochs=4)
     process = run.start()
     run.wait_for(Checkpoint)
     process.kill()
@@ -46,15 +56,13 @@ def test_a_killed_run_ends_with_the_very_weights_of_an_undisturbed_one(make_run:
     resume_equals(run, whole, from_step=newest)
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(make_run: MakeRun) -> None:
-    whole = make_run(chats(40), n_epochs=1, tuning={"dropout": 0.1})
-    assert whole.complete() == ExitCode.FINISHED
-    run = make_run(chats(40), n_epochs=1, tuning={"dropout": 0.1})
+def test_a_run_killed_before_its_first_checkpoint_begins_again(make_run: MakeRun, undisturbed: Run) -> None:
+    run = make_run(chats(240), n_epochs=1, tuning={"dropout": 0.1})
     process = run.start()
     run.wait_for(Metrics)
     process.kill()
     run.end(process)
-    resume_equals(run, whole, from_step=0)
+    resume_equals(run, undisturbed, from_step=0)
 
 
 def test_a_run_killed_between_its_last_checkpoint_and_its_last_word_only_says_it(make_run: MakeRun) -> None:
@@ -67,11 +75,10 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_last_word_only_says_it
 
 
 @pytest.mark.parametrize("way", ["pause", "sigterm"])
-def test_a_paused_run_saves_at_the_end_of_its_step_and_goes_on_from_there(make_run: MakeRun, way: str) -> None:
-    tuning = {"dropout": 0.1}
-    whole = make_run(chats(48), n_epochs=1, tuning=tuning)
-    assert whole.complete() == ExitCode.FINISHED
-    run = make_run(chats(48), n_epochs=1, tuning=tuning)
+def test_a_paused_run_saves_at_the_end_of_its_step_and_goes_on_from_there(
+    make_run: MakeRun, undisturbed: Run, way: str
+) -> None:
+    run = make_run(chats(240), n_epochs=1, tuning={"dropout": 0.1})
     process = run.start()
     run.wait_for(Metrics)
     if way == "pause":
@@ -86,7 +93,7 @@ def test_a_paused_run_saves_at_the_end_of_its_step_and_goes_on_from_there(make_r
     assert not checkpoint.ends_epoch
     assert checkpoint.step == run.of(Metrics)[-1].step
     (run.directory / STOP_FILE).unlink(missing_ok=True)
-    resume_equals(run, whole, from_step=checkpoint.step)
+    resume_equals(run, undisturbed, from_step=checkpoint.step)
 
 
 def test_a_pause_before_the_first_step_keeps_nothing(make_run: MakeRun) -> None:
@@ -157,10 +164,19 @@ def test_two_processes_learn_what_one_learns(make_run: MakeRun) -> None:
     one, two = make_run(chats(10), batch_size=5, n_epochs=1), make_run(chats(10), batch_size=5, n_epochs=1)
     assert one.complete() == ExitCode.FINISHED
     two.plan.write(two.directory)
+    reading, writing = os.pipe()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=0"]
     done = subprocess.run(
-        [*command, "-m", "worker.training", str(two.directory)], check=False, capture_output=True, text=True, timeout=120
+        [*command, "-m", "worker.training", str(two.directory)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        pass_fds=[reading],
+        env=os.environ | {PARENT_FD_VARIABLE: str(reading)},  # noqa: TID251  # all of ours, and one more
     )
+    os.close(reading)
+    os.close(writing)
     assert done.returncode == ExitCode.FINISHED, done.stderr[-2000:]
     for step, loss in one.losses().items():
         assert two.losses()[step] == pytest.approx(loss, rel=1e-4)
