@@ -34,7 +34,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     """The request as a JSON object that names a model; every other field is the chat server's to check."""
     try:
         parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise InvalidRequest("We could not parse the JSON body of your request."
                              f" (HINT: the API expects a JSON object: {str(wrong)[:200]}.)") from wrong
     if not isinstance(parsed, dict):

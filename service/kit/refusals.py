@@ -15,6 +15,8 @@ from service.kit.errors import InvalidRequest, NotFound, ServiceError, Unavailab
 from service.kit.explanations import SHOWN, explain, unparsable
 
 _log = logging.getLogger(__name__)
+_LONGEST = 2000
+"""Longest message of an error, in characters; only a caller's own words can make one longer."""
 _UNREADABLE = "There was an error parsing the body"
 """FastAPI's words for a body that is no UTF-8, is nested too deeply, or holds a number of thousands of digits."""
 
@@ -34,10 +36,13 @@ class InternalError(ServiceError):
 
 
 def answer(error: ServiceError) -> JSONResponse:
-    """The error as a response; what it quotes of the caller's is made fit for UTF-8 first."""
-    told = {part: {name: value.encode(errors="replace").decode() if isinstance(value, str) else value
-                   for name, value in facts.items()} for part, facts in error.body().items()}
+    """The error as a response; what it quotes of the caller's is made fit for UTF-8 and not endless."""
+    told = {part: {name: _sendable(value) for name, value in facts.items()} for part, facts in error.body().items()}
     return JSONResponse(told, status_code=error.status, headers=error.headers)
+
+
+def _sendable(value: Any) -> Any:
+    return value[:_LONGEST].encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def install(app: FastAPI) -> None:
