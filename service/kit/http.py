@@ -62,7 +62,8 @@ class RequestContext:
         except Exception as error:
             if answering:
                 raise  # half an answer is out; the server can only cut the connection
-            await unexpected(error)(scope, receive, tagged)
+            told = answer(error) if isinstance(error, ServiceError) else unexpected(error)
+            await told(scope, receive, tagged)
         finally:
             request_id_context.reset(token)
 
