@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import or_, select
 
 from service.cli.application import KEEPING, app, stderr, stdout
@@ -50,7 +50,8 @@ def create(*, project: Annotated[str, typer.Option(
 @keys.command("list")
 def list_keys() -> None:
     """List all keys, without their secrets."""
-    table = Table("id", "key", "name", "project", "last used", "state")
+    table = Table(Column("id", overflow="fold", no_wrap=True), Column("key", overflow="fold"), "name", "project",
+                  "last used", "state")  # an id that is cut off could not be revoked
     organization_id = _organization()
     with transaction(Scope.organization(organization_id)) as session:
         now = database_now(session)

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from service.cli import app
+from service.cli import app, main
 from service.cli.configuration import masked
 from service.embedded.postgres import EmbeddedPostgres
 from service.kit.database import NOBODY, engine, transaction
@@ -20,21 +21,52 @@ from service.settings import Settings, settings
 from service.tenants import queries
 from service.tenants.keys import key_hash
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+@dataclass(frozen=True)
+class Done:
+    """What a command line left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """`python -m service.cli arguments…` as a process, in an empty directory."""
-    def begin(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        environment = {"PATH": os.defpath, "COLUMNS": "200", "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
-        return subprocess.run([sys.executable, "-m", "service.cli", *arguments], cwd=tmp_path, env=environment,
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """`tuneworks arguments…` within this process: run("migrate", DATABASE_URL="…") sets TUNEWORKS_DATABASE_URL."""
+    monkeypatch.chdir(tmp_path)
+
+    def begin(*arguments: str, **variables: str) -> Done:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(f"TUNEWORKS_{name}", value)
+            patch.setattr(sys, "argv", ["tuneworks", *arguments])
+            settings.cache_clear()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capsys.readouterr()
+        return Done(ended.value.code if isinstance(ended.value.code, int) else 0, said.out, said.err)
+    yield begin
+    settings.cache_clear()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Run:
+    """The same as a process of its own, on a wide terminal."""
+    def begin(*arguments: str, **variables: str) -> Done:
+        environment = {"PATH": os.defpath, "COLUMNS": "400", "PYTHONPATH": str(Path(__file__).parents[2]),
+                       **{f"TUNEWORKS_{name}": value for name, value in variables.items()}}
+        done = subprocess.run([sys.executable, "-m", "service.cli", *arguments], cwd=tmp_path, env=environment,
                               capture_output=True, text=True, check=False, timeout=120)
+        return Done(done.returncode, done.stdout, done.stderr)
     return begin
 
 
-def test_help_names_every_command(run: Run) -> None:
-    shown = run("--help")
+def test_help_names_every_command(process: Run) -> None:
+    shown = process("--help")
     assert shown.returncode == 0
     for command in ("up", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "worker", "serve"):
         assert f" {command} " in shown.stdout
@@ -52,20 +84,20 @@ class TestRefusals:
     """In words, with an exit code, without a traceback."""
 
     def test_database_that_is_not_there(self, run: Run) -> None:
-        refused = run("keys", "list", TUNEWORKS_DATABASE_URL="postgresql://me:secret@127.0.0.1:1/none")
+        refused = run("keys", "list", DATABASE_URL="postgresql://me:secret@127.0.0.1:1/none")
         assert refused.returncode == 1
         assert "tuneworks up" in refused.stderr
         assert "secret" not in refused.stderr
         assert "Traceback" not in refused.stderr
 
     def test_setting_that_cannot_be_used(self, run: Run) -> None:
-        refused = run("migrate", TUNEWORKS_PORT="many")
+        refused = run("migrate", PORT="many")
         assert refused.returncode == 1
         assert "TUNEWORKS_PORT" in refused.stderr
         assert "Traceback" not in refused.stderr
 
     def test_database_url_that_is_none(self, run: Run) -> None:
-        refused = run("migrate", TUNEWORKS_DATABASE_URL="nonsense")
+        refused = run("migrate", DATABASE_URL="nonsense")
         assert refused.returncode == 1
         assert "TUNEWORKS_DATABASE_URL is not a database URL" in refused.stderr
 
@@ -83,13 +115,13 @@ class TestRefusals:
 class TestMigrate:
     def test_up_down_and_check(self, postgres: EmbeddedPostgres, run: Run) -> None:
         url = postgres.create_database("cli_migrate")
-        assert run("migrate", "--check", TUNEWORKS_DATABASE_URL=url).returncode == 1
-        done = run("migrate", TUNEWORKS_DATABASE_URL=url)
+        assert run("migrate", "--check", DATABASE_URL=url).returncode == 1
+        done = run("migrate", DATABASE_URL=url)
         assert done.returncode == 0, done.stderr
         assert "the newest" in done.stdout
-        assert run("migrate", "--check", TUNEWORKS_DATABASE_URL=url).returncode == 0
-        assert run("migrate", "--down", "base", TUNEWORKS_DATABASE_URL=url).returncode == 0
-        assert run("migrate", "--check", TUNEWORKS_DATABASE_URL=url).returncode == 1
+        assert run("migrate", "--check", DATABASE_URL=url).returncode == 0
+        assert run("migrate", "--down", "base", DATABASE_URL=url).returncode == 0
+        assert run("migrate", "--check", DATABASE_URL=url).returncode == 1
 
 
 @pytest.mark.usefixtures("clean_database")
@@ -179,9 +211,8 @@ class TestProcesses:
 
 
 class TestSettings:
-    def test_lists_every_variable_with_its_meaning(self, run: Run) -> None:
-        shown = run("settings", TUNEWORKS_DATABASE_URL="postgresql://me:secret@db/tw", TUNEWORKS_SERVING_TOKEN="hidden",
-                    COLUMNS="400")
+    def test_lists_every_variable_with_its_meaning(self, process: Run) -> None:
+        shown = process("settings", DATABASE_URL="postgresql://me:secret@db/tw", SERVING_TOKEN="hidden")
         assert shown.returncode == 0
         for name in Settings.model_fields:
             assert f"TUNEWORKS_{name.upper()}" in shown.stdout
@@ -190,7 +221,7 @@ class TestSettings:
         assert "hidden" not in shown.stdout
 
     def test_helps_when_a_setting_is_wrong(self, run: Run) -> None:
-        shown = run("settings", TUNEWORKS_PORT="many")
+        shown = run("settings", PORT="many")
         assert shown.returncode == 1
         assert "TUNEWORKS_PORT" in shown.stdout
         assert "TUNEWORKS_PORT" in shown.stderr
@@ -200,19 +231,19 @@ class TestSettings:
         assert masked(Settings().serving_token) == masked(settings().serving_token) == ""
 
 
-def test_version(run: Run) -> None:
-    assert run("--version").stdout.strip().count(".") == 2
+def test_version(process: Run) -> None:
+    assert process("--version").stdout.strip().count(".") == 2
 
 
-def test_models_are_listed_with_where_they_are(run: Run, tmp_path: Path) -> None:
+def test_models_are_listed_with_where_they_are(process: Run, tmp_path: Path) -> None:
     (tmp_path / "models" / "smollm2-135m-instruct").mkdir(parents=True)
-    shown = run("models", "list", TUNEWORKS_MODELS_DIR=str(tmp_path / "models"))
+    shown = process("models", "list", MODELS_DIR=str(tmp_path / "models"))
     assert str(tmp_path / "models" / "smollm2-135m-instruct") in shown.stdout
 
 
-def test_doctor_speaks_json(run: Run) -> None:
-    found = run("doctor", "--json", TUNEWORKS_DATABASE_URL="postgresql://me:secret@127.0.0.1:1/none",
-                TUNEWORKS_BROKER_URL="redis://127.0.0.1:1/0")
+def test_doctor_speaks_json(process: Run) -> None:
+    found = process("doctor", "--json", DATABASE_URL="postgresql://me:secret@127.0.0.1:1/none",
+                BROKER_URL="redis://127.0.0.1:1/0")
     assert found.returncode == 1
     verdicts = {each["name"]: each["verdict"] for each in json.loads(found.stdout)}
     assert (verdicts["PostgreSQL"], verdicts["broker"]) == ("fail", "fail")
