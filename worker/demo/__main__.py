@@ -25,8 +25,8 @@ from worker.demo.receiver import Receiver, running_receiver
 from worker.demo.score import score
 
 MODEL = "smollm2-135m-instruct"
-HYPERPARAMETERS: SupervisedHyperparametersParam = {"n_epochs": 2, "batch_size": 8, "learning_rate_multiplier": 8.0}
-_ANSWER_TOKENS = 60
+HYPERPARAMETERS: SupervisedHyperparametersParam = {"n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 2.5}
+_ANSWER_TOKENS = 48
 _SHOWN = 3
 _JOB_SECONDS = 1800.0
 _WEBHOOK_SECONDS = 60.0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 from worker.providers.base import Provider
-from worker.providers.local import LocalProvider
+from worker.providers.local.provider import LocalProvider
 
 FACTORIES: dict[str, Callable[[], Provider]] = {"local": LocalProvider}
 

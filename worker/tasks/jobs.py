@@ -166,6 +166,8 @@ class Supervision:
             case Succeeded() as success:
                 self._succeed(success)
             case Failed(transient=True) as failure if self.claim.failures < _MAX_CRASHES:
+                with unit_of_work(self.claim) as session:
+                    jobs.record_note(session, self.plan.job_id, f"{failure.message} Trying again.")
                 raise Transient(failure.message)
             case Failed() as failure:
                 with unit_of_work(self.claim) as session:

@@ -18,7 +18,7 @@ _QUIET = {
 }
 
 # On a machine with other work, torch's threads otherwise burn their time waiting for each other: measured 5 to 30
-# times slower with one busy neighbour on two cores, and no gain on a quiet machine.
+# times slower with one busy neighbour on two cores.
 _PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 

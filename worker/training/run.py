@@ -24,7 +24,7 @@ from worker.training.rendering import Example, Renderer, render_all
 from worker.training.stopping import Cancelled, Preempted, StopFlag
 from worker.training.trainer import ChatTrainer
 
-# Times the plan's multiplier. Measured on SmolLM2-135M with batches of 4 to 8 short chats; the field's usual values.
+# Times the plan's multiplier. The field's usual values; `lora` was measured on SmolLM2-135M with short chats.
 BASE_LEARNING_RATE = {"lora": 4e-4, "full": 5e-5, "last_layers": 2e-4}
 _WARM_UP = 0.05  # of all steps, at most 100
 _MICRO_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
