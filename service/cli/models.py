@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from service import commands
 from service.catalog.base_models import Weights, base_models, find_base_model
@@ -42,7 +42,8 @@ def source(name: str, weights: Weights) -> str:
 def list_models() -> None:
     """List the base models that this house knows, and which of them are on this machine."""
     attach()
-    table = Table("model", "provider", "methods", "context", "on this machine")
+    table = Table(Column("model", no_wrap=True, overflow="fold"), "provider", "methods", "context",
+                  Column("on this machine", overflow="fold"))
     for entry in base_models():
         here = "-" if entry.weights is None else str(entry.directory) if entry.directory.is_dir() else "no"
         table.add_row(entry.id, entry.provider, ", ".join(entry.methods), f"{entry.context_length:,}", escape(here))
