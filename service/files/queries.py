@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from service.files.tables import File, Upload, UploadPart
 from service.kit.pagination import Order, paginate
@@ -37,8 +37,12 @@ def page(session: Session, *, purpose: str | None, after: str | None, limit: int
 
 
 def lock_upload(session: Session, upload_id: str) -> Upload | None:
-    """The upload of this id, held until the transaction ends."""
-    return session.scalar(select(Upload).where(Upload.id == upload_id).with_for_update(of=Upload))
+    """The upload of this id, held until the transaction ends.
+
+    Its file is read by a query of its own: one joined to the locked row would be as old as the wait for the lock.
+    """
+    return session.scalar(select(Upload).where(Upload.id == upload_id).with_for_update(of=Upload)
+                          .options(selectinload(Upload.file)))
 
 
 def held_bytes(session: Session, upload_id: str) -> int:

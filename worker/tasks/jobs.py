@@ -113,17 +113,18 @@ class Supervision:
             time.sleep(_POLL_SECONDS)
 
     def _record(self, progress: Progress) -> None:
+        """Steps before checkpoints: whoever goes on from a stored checkpoint finds every step before it recorded."""
+        if progress.steps or progress.notes or progress.stage:
+            with unit_of_work(self.claim) as session:
+                for note in progress.notes:
+                    jobs.record_note(session, self.plan.job_id, note)
+                jobs.record_metrics(session, self.plan.job_id, [dict(step.values) for step in progress.steps])
+                if progress.total_steps is not None:
+                    jobs.record_progress(session, self.plan.job_id, total_steps=progress.total_steps,
+                                         seconds_left=progress.seconds_left)
         for saved in progress.saved:
-            self._store(saved)
-        if not (progress.steps or progress.notes or progress.stage):
-            return
-        with unit_of_work(self.claim) as session:
-            for note in progress.notes:
-                jobs.record_note(session, self.plan.job_id, note)
-            jobs.record_metrics(session, self.plan.job_id, [dict(step.values) for step in progress.steps])
-            if progress.total_steps is not None:
-                jobs.record_progress(session, self.plan.job_id, total_steps=progress.total_steps,
-                                     seconds_left=progress.seconds_left)
+            if self.plan.resume is None or saved.step > self.plan.resume.step:
+                self._store(saved)
 
     def _store(self, saved: Saved) -> None:
         """Bring a checkpoint into the object store, then record it; one that is gone already was superseded."""

@@ -16,7 +16,11 @@ from worker.training import progress
 
 
 class LocalProvider:
-    """See worker/providers/base.py; a handle is {"run": directory, "offset": bytes of progress read}."""
+    """See worker/providers/base.py.
+
+    A handle is {"run": directory, "offset": bytes of progress read, "begin": where this process's own begin}. A run
+    that goes on is read from the start again: its supervisor may have died before it recorded what was told.
+    """
 
     def __init__(self) -> None:
         self._processes: dict[str, Process] = {}
@@ -28,11 +32,11 @@ class LocalProvider:
         try:
             write_orders(run, plan)
             (run / orders.STOP_FILE).unlink(missing_ok=True)
-            (run / orders.PROGRESS_FILE).unlink(missing_ok=True)
+            _, begin = progress.read_progress(run / orders.PROGRESS_FILE)
             self._processes[str(run)] = start(run, lock, plan)
         finally:
             os.close(lock)  # the child holds the same lock through its own copy
-        return {"run": str(run), "offset": 0}
+        return {"run": str(run), "offset": 0, "begin": begin}
 
     def poll(self, handle: Handle) -> Update:
         run = Path(handle["run"])
@@ -43,8 +47,8 @@ class LocalProvider:
         if process.is_fetching:
             return self._poll_fetching(handle, process, code)
         records, offset = progress.read_progress(run / orders.PROGRESS_FILE, handle["offset"])
-        running = digest(records, {"run": str(run), "offset": offset})
-        return Update(running, None if code is None else outcome(run, code))
+        running = digest(records, handle | {"offset": offset})
+        return Update(running, None if code is None else outcome(run, handle["begin"], code))
 
     def _poll_fetching(self, handle: Handle, process: Process, code: int | None) -> Update:
         model = process.plan.base_model_id

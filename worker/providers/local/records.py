@@ -64,9 +64,9 @@ def _kind(path: str) -> Kind:
     return "adapter" if (Path(path) / "adapter_config.json").exists() else "model"
 
 
-def outcome(run: Path, code: int) -> Succeeded | Failed | Cancelled | Paused:
+def outcome(run: Path, begin: int, code: int) -> Succeeded | Failed | Cancelled | Paused:
     """How the process ended: its last word decides, and without one its exit code tells."""
-    records, _ = progress.read_progress(run / orders.PROGRESS_FILE)
+    records, _ = progress.read_progress(run / orders.PROGRESS_FILE, begin)
     for record in reversed(records):
         match record:
             case progress.Finished():
