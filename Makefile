@@ -20,8 +20,8 @@ demo: $(INSTALLED) ## Fine-tune a real model along the real path, with a before/
 up: $(INSTALLED) ## Run the whole house on this machine until Ctrl-C
 	$(PYTHON) -m service.cli up
 
-test: $(INSTALLED) ## Run all tests, against a real PostgreSQL and a real Valkey
-	$(PYTHON) -m pytest
+test: $(INSTALLED) ## Run all tests, against a real PostgreSQL, a real Valkey and a real (tiny) model
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## Check style
 	$(PYTHON) -m ruff check .
