@@ -183,6 +183,14 @@ def heartbeat(session: Session, mine: Claim, *, progress: str, lease: timedelta,
         raise LeaseLost(f"{mine.kind} {mine.subject}: the lease is gone or nothing has moved for {stall}")
 
 
+_CALL_NEXT = text("""
+    select pg_notify(:channel, :queue) where exists (
+        select 1 from work_items where project_id = :project_id and queue = :queue
+                                   and state = 'pending' and next_dispatch <= now())
+""")
+"""A project at its cap waits for room, not for the relay's next sweep."""
+
+
 def finish(session: Session, mine: Claim) -> None:
     """The work is done: the row goes, or starts over if it was asked for again meanwhile."""
     guard(session, mine)
@@ -191,6 +199,7 @@ def finish(session: Session, mine: Claim) -> None:
     session.execute(text("""
         update work_items set state = 'pending', again = false, lease_until = null, next_dispatch = run_at,
             dispatches = 0, crashes = 0, failures = 0 where id = :id"""), mine_only)
+    session.execute(_CALL_NEXT, {"channel": CHANNEL, "queue": mine.kind.queue.value, "project_id": mine.project_id})
 
 
 _POSTPONE = text("""

@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from service.kit import work
 from service.kit.database import DISPATCH, transaction
 from service.kit.work import Claim, LeaseLost, Work
+from service.settings import settings
 from tests.fixtures.api import Tenant
 
 LEASE = timedelta(seconds=30)
@@ -33,6 +35,11 @@ def must_claim(item_id: str, lease: timedelta = LEASE) -> Claim:
     claimed = claim(item_id, lease)
     assert claimed is not None
     return claimed
+
+
+def finish(tenant: Tenant, mine: Claim) -> None:
+    with transaction(tenant.scope) as session:
+        work.finish(session, mine)
 
 
 def row(item_id: str) -> Any:
@@ -68,6 +75,19 @@ class TestEnqueue:
     def test_another_project_cannot_be_given_work(self, tenant: Tenant, stranger: Tenant) -> None:
         with pytest.raises(Exception, match="row-level security"), transaction(tenant.scope) as session:
             work.enqueue(session, Work.VALIDATE_FILE, "file-1", project_id=stranger.project_id)
+
+
+class TestFinish:
+    def test_it_calls_the_relay_when_more_of_the_project_waits(self, tenant: Tenant) -> None:
+        first, second = must_claim(ask(tenant)), must_claim(ask(tenant, "file-2"))
+        waiting = ask(tenant, "file-3")
+        with psycopg.connect(settings().database_url.get_secret_value(), autocommit=True) as listener:
+            listener.execute(f"listen {work.CHANNEL}")
+            finish(tenant, first)
+            assert [call.payload for call in listener.notifies(timeout=5, stop_after=1)] == ["datasets"]
+            must_claim(waiting)
+            finish(tenant, second)
+            assert list(listener.notifies(timeout=0.2)) == [], "nothing is left to be sent"
 
 
 class TestClaim:
