@@ -1,0 +1,188 @@
+"""Makes requests: a valid one for a random route, and then, mostly, something wrong with it."""
+
+import json
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from tests.fixtures.whole_house import BASE, chat_lines
+from tests.isolation.routes import Route, fields, routes
+from tests.isolation.test_hostile import CONTENT_TYPES, HEADERS, NAMES, QUERY, RAW, SEGMENTS, VALUES
+
+LEARNED = {"file": "file_id", "upload": "upload_id", "fine_tuning.job": "fine_tuning_job_id",
+           "webhook_endpoint": "webhook_endpoint_id", "organization.project": "project_id",
+           "organization.project.service_account": "service_account_id", "organization.admin_api_key": "key_id",
+           "organization.project.service_account.api_key": "api_key_id"}
+"""The path parameter that an answer's id belongs to, by the answer's `object`."""
+_KEPT_IDS = 4
+_CHAT = {"model": BASE, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 1}
+
+
+@dataclass
+class Ids:
+    """Ids that answers have shown, by path parameter; the newest of each are kept."""
+
+    seen: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def learn(self, answer: Any) -> None:
+        if not isinstance(answer, dict):
+            return
+        self.learn(answer.get("api_key"))
+        parameter = LEARNED.get(str(answer.get("object")))
+        if parameter and isinstance(answer.get("id"), str) and "deleted" not in answer:
+            self.seen[parameter] = [*self.seen[parameter], answer["id"]][-_KEPT_IDS:]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One request as it goes out, and what is odd about it."""
+
+    route: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+    about: str
+
+
+class Attacker:
+    """Seeded: the same seed and the same answers give the same requests."""
+
+    def __init__(self, seed: int, ids: Ids) -> None:
+        self.random = random.Random(seed)
+        self.ids = ids
+        self.twists = (self.nothing, self.raw_body, self.field_value, self.nested_value, self.unknown_field,
+                       self.content_type, self.segment, self.query, self.header, self.method)
+
+    def attack(self, key: str | None, *, is_admin: bool) -> Attack:
+        """Mostly on routes that this kind of caller may use, since the others end at the door."""
+        route = self.random.choice(routes())
+        while route.is_administrative is not is_admin and self.random.random() < 0.8:
+            route = self.random.choice(routes())
+        request = self.valid(route, key)
+        twist = self.random.choice(self.twists)
+        return twist(route, request)
+
+    def valid(self, route: Route, key: str | None) -> Attack:
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        body = None
+        if route.content_type == "application/json":
+            headers["content-type"] = "application/json"
+            body = json.dumps(self.document(route)).encode()
+        elif route.content_type == "multipart/form-data":
+            headers["content-type"] = "multipart/form-data; boundary=edge"
+            body = self.form(route)
+        return Attack(str(route), route.method, self.url(route), headers, body, "valid")
+
+    def document(self, route: Route) -> dict[str, Any]:
+        document: dict[str, Any] = dict(route.request()["json"])
+        if route.operation == "createChatCompletion":
+            document = dict(_CHAT)
+        if route.operation == "createFineTuningJob":
+            document = {"model": BASE, "training_file": self.known("file_id")}
+        return document
+
+    def form(self, route: Route) -> bytes:
+        name = "data" if "parts" in route.path else "file"
+        word = self.random.choice([*[b"fine-tune"] * 6, b"batch", b"\xff", b""])
+        purpose = b'--edge\r\ncontent-disposition: form-data; name="purpose"\r\n\r\n' + word + b"\r\n"
+        content = self.random.choice([*[chat_lines(12)] * 20, chat_lines(2), *RAW[:20]])
+        head = f'--edge\r\ncontent-disposition: form-data; name="{name}"; filename="a.jsonl"\r\n\r\n'
+        return (purpose if name == "file" else b"") + head.encode() + content + b"\r\n--edge--\r\n"
+
+    def known(self, parameter: str) -> str:
+        return self.random.choice(self.ids.seen[parameter] or ["unknown"])
+
+    def url(self, route: Route) -> str:
+        return route.url({name: quote(BASE if name == "model" else self.known(name), safe=":")
+                          for name in route.path_parameters})
+
+    # -- what is wrong with it -------------------------------------------------------------------------
+
+    def nothing(self, _: Route, request: Attack) -> Attack:
+        return request
+
+    def raw_body(self, _: Route, request: Attack) -> Attack:
+        return changed(request, "raw body", body=self.random.choice(RAW), headers={"content-type": "application/json"})
+
+    def field_value(self, route: Route, request: Attack) -> Attack:
+        names = fields(route)
+        if route.content_type != "application/json" or not names:
+            return self.raw_body(route, request)
+        name, value = self.random.choice(names), self.random.choice(VALUES)
+        return changed(request, f"{name}={value!r:.40}", body=dumped(self.document(route) | {name: value}))
+
+    def nested_value(self, route: Route, request: Attack) -> Attack:
+        """A hostile value somewhere below a field, under the names that the schema knows there."""
+        if not route.schema:
+            return self.segment(route, request)
+        name = self.random.choice(fields(route) or ["x"])
+        value = self.grown(route.schema.get("properties", {}).get(name, {}), depth=5)
+        return changed(request, f"{name}~{value!r:.60}", body=dumped({**_json(request.body), name: value}))
+
+    def grown(self, schema: Any, *, depth: int) -> Any:
+        """A value that follows the schema down to some point, and is hostile there."""
+        if not isinstance(schema, dict) or depth == 0 or self.random.random() < 0.15:
+            return self.random.choice(VALUES)
+        choices = schema.get("anyOf") or schema.get("oneOf")
+        if choices:
+            return self.grown(self.random.choice(choices), depth=depth - 1)
+        if "enum" in schema or "const" in schema:
+            return schema.get("const", self.random.choice(schema.get("enum", [None])))
+        if schema.get("type") == "object" and schema.get("properties"):
+            names = list(schema["properties"])
+            return {name: self.grown(schema["properties"][name], depth=depth - 1)
+                    for name in self.random.sample(names, self.random.randint(1, len(names)))}
+        if schema.get("type") == "array":
+            return [self.grown(schema.get("items"), depth=depth - 1) for _ in range(self.random.randint(0, 3))]
+        return self.random.choice(["x", 1, 0.5, True, None, "auto", self.random.choice(VALUES)])
+
+    def unknown_field(self, _: Route, request: Attack) -> Attack:
+        name = self.random.choice(NAMES)
+        return changed(request, f"field {name!r:.20}", body=dumped({**_json(request.body), name: 1}))
+
+    def content_type(self, _: Route, request: Attack) -> Attack:
+        value = self.random.choice(CONTENT_TYPES)
+        body = request.body or self.random.choice([b"{}", b"--x\r\n\r\n", b"\xff\x00" * 10])
+        return changed(request, f"content-type {value:.40}", body=body, headers={"content-type": value})
+
+    def segment(self, route: Route, request: Attack) -> Attack:
+        if not route.path_parameters:
+            return self.query(route, request)
+        twisted = self.random.choice(route.path_parameters)
+        ids = {name: self.random.choice(SEGMENTS) if name == twisted else "x" for name in route.path_parameters}
+        return changed(request, f"{twisted}={ids[twisted]:.30}", url=route.url(ids))
+
+    def query(self, route: Route, request: Attack) -> Attack:
+        name = self.random.choice([*route.query_parameters, "metadata[a]", "after", "limit", "x[]"])
+        value = self.random.choice(QUERY)
+        return changed(request, f"?{name}={value:.30}", url=f"{request.url}?{quote(name)}={quote(value, safe='%')}")
+
+    def header(self, _: Route, request: Attack) -> Attack:
+        odd = self.random.choice([each for each in HEADERS if "content-length" not in each
+                                  and "transfer-encoding" not in each and "expect" not in each])
+        return changed(request, f"{odd!r:.40}", headers=odd)
+
+    def method(self, _: Route, request: Attack) -> Attack:
+        method = self.random.choice(["PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "HEAD", "DELETE", "GET", "POST"])
+        return changed(request, f"method {method}", method=method)
+
+
+def changed(request: Attack, about: str, *, method: str = "", url: str = "", body: bytes | None = None,
+            headers: dict[str, str] | None = None) -> Attack:
+    return Attack(request.route, method or request.method, url or request.url, request.headers | (headers or {}),
+                  request.body if body is None else body, about)
+
+
+def dumped(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _json(body: bytes | None) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
