@@ -9,7 +9,7 @@ PYTHON3 := $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types contracts format openapi migrate clean
+.PHONY: help demo up test lint types contracts format openapi migrate bench chaos fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,15 @@ up: $(INSTALLED) ## Run the whole house on this machine until Ctrl-C
 
 test: $(INSTALLED) ## Run all tests, against a real PostgreSQL, a real Valkey and a real (tiny) model
 	$(PYTHON) -m pytest -n 2 --dist loadfile
+
+bench: $(INSTALLED) ## Compare speed and memory with what one would run instead (minutes)
+	$(PYTHON) -m benchmarks
+
+chaos: $(INSTALLED) ## Many jobs while everything is killed in turn; SEED=… JOBS=… KILLS=… (minutes)
+	$(PYTHON) -m tests.system.chaos $(SEED:%=--seed %) $(JOBS:%=--jobs %) $(KILLS:%=--kills %)
+
+fuzz: $(INSTALLED) ## Random and hostile requests to every route; N=… SEED=… (minutes)
+	$(PYTHON) -m tests.fuzz $(N:%=--n %) $(SEED:%=--seed %)
 
 lint: $(INSTALLED) ## Check style
 	$(PYTHON) -m ruff check .

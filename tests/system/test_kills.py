@@ -4,97 +4,30 @@ The seed is printed with each failure; `pytest --seed N` repeats its choices.
 """
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from typing import TypeVar
 
-import psutil
-import redis
-from openai import APIError, OpenAI
+from openai import APIConnectionError, InternalServerError, OpenAI
 
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import BASE, WholeHouse, chat_lines, until
+from tests.system.nemesis import Nemesis
 from tests.system.test_main_job import messages, upload
 
 JOBS = 4
 KILLS = 8
+T = TypeVar("T")
 
 
-def kill(process: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.kill()
-
-
-class Nemesis:
-    """Everything that may go wrong, each as a method; `strike` picks one."""
-
-    def __init__(self, house: WholeHouse, seed: int) -> None:
-        self.house = house
-        self.random = random.Random(seed)
-        self.struck: Counter[str] = Counter()
-        self.broker = house.broker_url()
-
-    def strike(self) -> None:
-        blows: list[Callable[[], None]] = [self.api, self.relay, self.worker, self.worker_child, self.training_worker,
-                                           self.supervising_child, self.training_process, self.flush]
-        blow = self.random.choice(blows)
-        self.struck[blow.__name__] += 1
-        blow()
-
-    def head(self, name: str) -> None:
-        for process in self.house.processes(name)[:1]:
-            kill(process)
-
-    def child(self, name: str) -> None:
-        children = [each for each in self.house.processes(name)[1:]
-                    if "worker.training" not in " ".join(_command(each))]
-        if children:
-            kill(self.random.choice(children))
-
-    def api(self) -> None:
-        self.head("api")
-
-    def relay(self) -> None:
-        self.head("relay")
-
-    def worker(self) -> None:
-        self.head("worker")
-
-    def worker_child(self) -> None:
-        self.child("worker")
-
-    def training_worker(self) -> None:
-        self.head("training")
-
-    def supervising_child(self) -> None:
-        self.child("training")
-
-    def training_process(self) -> None:
-        for process in self.house.processes("training")[1:]:
-            if "worker.training" in " ".join(_command(process)):
-                kill(process)
-
-    def flush(self) -> None:
-        with redis.Redis.from_url(self.broker) as broker:
-            broker.flushall()
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def patiently(call: Callable[[], object]) -> object:
+def patiently(call: Callable[[], T]) -> T:
     """The API may be down for a moment; the SDK's own retries and some more bridge that."""
     deadline = time.monotonic() + 60
     while True:
         try:
             return call()
-        except APIError:
+        except (APIConnectionError, InternalServerError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
@@ -124,7 +57,8 @@ def test_nothing_is_lost_and_nothing_happens_twice(whole_house: WholeHouse, rece
         """Deliveries may come more than once; their ids tell them apart."""
         return {request.headers["webhook-id"] for request in receiver.requests}
     until(lambda: len(told()) >= JOBS, 60, f"a webhook for each job ({context})")
-    assert Counter(json.loads(body)["data"]["id"] for body in {request.body for request in receiver.requests}) == dict.fromkeys(jobs, 1), context
+    told_of = Counter(json.loads(body)["data"]["id"] for body in {request.body for request in receiver.requests})
+    assert told_of == dict.fromkeys(jobs, 1), context
 
 
 def check_log(client: OpenAI, job: str, context: str) -> None:
