@@ -26,7 +26,7 @@ def granian(port: int) -> list[str]:
 
 
 def uvicorn(port: int) -> list[str]:
-    return commands.api("127.0.0.1", port)
+    return [*commands.api("127.0.0.1", port), "--log-level", "warning"]
 
 
 def file_form() -> aiohttp.FormData:

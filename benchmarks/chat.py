@@ -13,7 +13,7 @@ from benchmarks.report import ROUNDS, Line, show
 from benchmarks.scratch import base_model, client, server
 
 _AT_ONCE = 8
-_TOKENS = 48
+_TOKENS = 16
 _THREADS = 2
 _PROMPTS = [f"Tell a story about number {number} and what it did on a rainy day." for number in range(_AT_ONCE)]
 

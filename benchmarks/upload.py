@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.api import uvicorn
 from benchmarks.report import ROUNDS, Line, show
 from benchmarks.scratch import plain_app, scratch, server
-from service import commands
 from service.settings import MiB
 
 _SIZE = 256 * MiB
@@ -51,7 +51,7 @@ def peak(pid: int) -> float:
 
 
 def main() -> None:
-    with scratch() as house, server(lambda port: commands.api("127.0.0.1", port)) as ours, server(plain_app) as theirs:
+    with scratch() as house, server(uvicorn) as ours, server(plain_app) as theirs:
         before = {pid: peak(pid) for _, pid in (ours, theirs)}
         speeds: dict[int, list[float]] = {pid: [] for pid in before}
         for _ in range(ROUNDS):
