@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.report import Line, median_of, show
 from benchmarks.scratch import base_model
+from service.settings import child_environment
 from worker.training.plan import PROGRESS_FILE, Knobs, Plan
 from worker.training.progress import Finished, Metrics, Stage, read_progress
 
@@ -45,6 +46,7 @@ def ours(model: Path, chats: Path, run: Path) -> float:
 def theirs(model: Path, chats: Path) -> float:
     """The median of all rounds, which one process makes: it would spend most of its time on imports otherwise."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.training", str(model), str(chats)], check=True,
+                          env=child_environment(OMP_WAIT_POLICY="PASSIVE"),  # as ours: threads that spin would slow it
                           capture_output=True)
     return float(done.stdout.splitlines()[-1])
 
