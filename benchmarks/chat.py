@@ -11,11 +11,12 @@ from typing import Any
 
 from benchmarks.report import ROUNDS, Line, show
 from benchmarks.scratch import base_model, client, server
+from service.settings import child_environment
 
 _AT_ONCE = 8
 _TOKENS = 16
 _THREADS = 2
-_PROMPTS = [f"Tell a story about number {number} and what it did on a rainy day." for number in range(_AT_ONCE)]from service.settings import child_environment
+_PROMPTS = [f"Tell a story about number {number} and what it did on a rainy day." for number in range(_AT_ONCE)]
 
 
 
