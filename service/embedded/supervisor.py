@@ -85,7 +85,7 @@ class Supervisor:
                 with suppress(OSError):
                     os.close(handle)
             for number, former in self._former.items():
-                signal.signal(number, former)  # type: ignore[arg-type]
+                signal.signal(number, former)  # type: ignore[arg-type]  # as signal() gave it
             self._lock.release()
         return isinstance(error, Asked)
 

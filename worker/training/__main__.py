@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> ExitCode:
     for name, value in _PATIENT.items():
         environment.setdefault(name, value)
     # Only now, since the libraries read these variables while they are imported.
-    from worker.training.run import run  # noqa: PLC0415
-    from worker.training.stopping import parent_pipe  # noqa: PLC0415
+    from worker.training.run import run  # noqa: PLC0415  # not before the environment is set
+    from worker.training.stopping import parent_pipe  # noqa: PLC0415  # as above
 
     under_torchrun = "TORCHELASTIC_RUN_ID" in environment
     parent = parent_pipe(environment.get(PARENT_FD_VARIABLE), under_torchrun=under_torchrun)

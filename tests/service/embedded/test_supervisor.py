@@ -58,7 +58,7 @@ def test_killed_supervisor_takes_its_children_with_it(start: Start, tmp_path: Pa
     pids = read_ready(ready)["pids"]
     house.kill()
     for name in ("worker", "deaf"):
-        until(lambda pid=pids[name]: is_gone(pid), what=f"{name} notices")  # type: ignore[misc]
+        until(lambda pid=pids[name]: is_gone(pid), what=f"{name} notices")  # type: ignore[misc]  # the default binds the loop's pid
     assert (tmp_path / "stopped").read_text().split() == ["worker"]
     os.kill(pids["valkey"], signal.SIGTERM)  # servers do not notice; it is the next start that ends them
 

@@ -16,7 +16,7 @@ def test_greedy_answers_are_those_of_transformers(server: Running, reference: tu
 
 def test_the_object_is_openais(server: Running, reference: tuple[Any, Any]) -> None:
     _, tokenizer = reference
-    answer = server.sdk.chat.completions.create(model="tiny", messages=HELLO, max_completion_tokens=7, seed=1)  # type: ignore[arg-type]
+    answer = server.sdk.chat.completions.create(model="tiny", messages=HELLO, max_completion_tokens=7, seed=1)  # type: ignore[arg-type]  # plain dicts
     assert answer.id.startswith("chatcmpl-")
     assert answer.object == "chat.completion"
     assert answer.model == "tiny"
@@ -98,7 +98,7 @@ def test_penalties_keep_the_model_from_repeating_itself(server: Running) -> None
 
 def test_logprobs_belong_to_the_tokens_shown(server: Running) -> None:
     answer = server.sdk.chat.completions.create(
-        model="tiny", messages=HELLO, max_tokens=30, temperature=0, logprobs=True, top_logprobs=3  # type: ignore[arg-type]
+        model="tiny", messages=HELLO, max_tokens=30, temperature=0, logprobs=True, top_logprobs=3  # type: ignore[arg-type]  # plain dicts
     )  # fmt: skip
     logprobs = answer.choices[0].logprobs
     assert logprobs is not None
