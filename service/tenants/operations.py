@@ -33,6 +33,7 @@ def bootstrap(session: Session, name: str) -> Organization:
 
 def create_project(session: Session, organization_id: str, name: str, *, by: str = CLI) -> Project:
     """A new project; its slug is its name in lower-case letters, digits and hyphens, made unique."""
+    session.execute(text("select pg_advisory_xact_lock(hashtext('tuneworks.slugs'))"))  # of two, one must see the other
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-") or "project"
     if queries.project_by_slug(session, slug) is not None:
         slug = f"{slug[:23]}-{random_text(8).lower()}"
@@ -55,7 +56,7 @@ def rename_project(session: Session, project_id: str, name: str | None, *, by: s
 
 
 def archive_project(session: Session, project_id: str, *, by: str) -> Project:
-    """Close a project for good: its keys stop working. Archiving it twice changes nothing."""
+    """Close a project for good: its keys stop working, and workers cancel its jobs. Twice changes nothing."""
     project = queries.project(session, project_id)
     if project.archived_at is None:
         project.archived_at = database_now(session)

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from openai import (
@@ -52,6 +54,17 @@ class TestProjects:
         slugs = {admin.projects.create(name=name).to_dict()["slug"] for name in names}
         assert len(slugs) == 5
         assert all(isinstance(slug, str) and slug.strip("-") == slug for slug in slugs)
+
+    def test_teams_of_one_name_made_at_once_get_slugs_that_differ(self, admin: Organization) -> None:
+        start = Barrier(8)
+
+        def make(name: str) -> object:
+            start.wait()
+            return admin.projects.create(name=name).to_dict()["slug"]
+
+        with ThreadPoolExecutor(8) as pool:
+            for name in ("Care", "Sales", "Legal"):
+                assert len(set(pool.map(make, [name] * 8))) == 8
 
     def test_pages_are_walked(self, admin: Organization) -> None:
         ids = [admin.projects.create(name=f"p{number}").id for number in range(5)]
