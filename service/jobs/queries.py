@@ -74,5 +74,9 @@ def usable_file(session: Session, file_id: str) -> File | None:
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
 
 
+def is_archived(session: Session, project_id: str) -> bool:
+    return session.scalars(select(Project.archived_at).where(Project.id == project_id)).one() is not None
+
+
 def project_slug(session: Session, project_id: str) -> str:
     return session.scalars(select(Project.slug).where(Project.id == project_id)).one()

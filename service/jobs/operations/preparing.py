@@ -19,6 +19,9 @@ def prepare(session: Session, job_id: str) -> bool:
     job = queries.lock(session, job_id)
     if job is None or job.status is not JobStatus.VALIDATING_FILES:
         return False
+    if queries.is_archived(session, job.project_id):
+        _cancel_with_project(session, job)
+        return False
     examples = 0
     for param, file_id in _files(job):
         if queries.usable_file(session, file_id) is None:
@@ -54,6 +57,9 @@ def begin(session: Session, job_id: str) -> TrainingPlan | None:
     job = queries.lock(session, job_id)
     if job is None or job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return None
+    if job.handle is None and queries.is_archived(session, job.project_id):
+        _cancel_with_project(session, job)
+        return None
     if job.handle is None and job.cancel_requested_at is not None:
         move(session, job, JobStatus.CANCELLED, Line("The job was cancelled", key="cancelled"))
         return None
@@ -64,6 +70,11 @@ def begin(session: Session, job_id: str) -> TrainingPlan | None:
     if plan is not None and job.status is JobStatus.QUEUED:
         move(session, job, JobStatus.RUNNING, Line("Fine-tuning job started", key="started"))
     return plan
+
+
+def _cancel_with_project(session: Session, job: Job) -> None:
+    """Nobody holds a key any more to cancel it."""
+    move(session, job, JobStatus.CANCELLED, Line("The job was cancelled: its project is archived", key="cancelled"))
 
 
 def _plan(session: Session, job: Job) -> TrainingPlan | None:

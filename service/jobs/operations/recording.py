@@ -33,9 +33,9 @@ def _unended(session: Session, job_id: str) -> Job | None:
 
 
 def stop_requested(session: Session, job_id: str) -> Literal["cancel", "pause"] | None:
-    """What the job's owner asked of the running job; a cancel comes before a pause."""
+    """What the job's owner asked of the running job; a cancel comes before a pause, and an archive is one."""
     job = queries.job(session, job_id)
-    if job is None or job.cancel_requested_at is not None:
+    if job is None or job.cancel_requested_at is not None or queries.is_archived(session, job.project_id):
         return "cancel"
     return "pause" if job.pause_requested_at is not None else None
 

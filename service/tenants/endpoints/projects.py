@@ -44,5 +44,5 @@ def update(session: AdminSession, caller: CurrentAdmin, project_id: ProjectID,
 
 @router.post("/projects/{project_id}/archive", response_model=schemas.Project, operation_id="archiveProject")
 def archive(session: RevokingSession, caller: CurrentAdmin, project_id: ProjectID) -> Project:
-    """Archive a project for good: its keys stop working, its data stays."""
+    """Archive a project for good: its keys stop working, its jobs are cancelled, its data stays."""
     return operations.archive_project(session, project_id, by=caller.key_id)

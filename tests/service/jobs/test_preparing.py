@@ -9,7 +9,8 @@ from service.files.tables import File
 from service.jobs import operations
 from service.jobs.plans import Artifact, ResumePoint, TrainingPlan
 from service.jobs.states import JobStatus
-from service.kit.database import transaction
+from service.kit.database import Scope, transaction
+from service.tenants.operations import archive_project
 from tests.fixtures.api import Tenant
 from tests.service.jobs.building import BASE, checkpoint, make_file, make_job, messages, reload, running_job, validate
 
@@ -136,6 +137,35 @@ def test_a_stop_that_was_asked_for_before_the_submission_is_granted_at_once(tena
     assert begin(tenant, paused) is None
     assert reload(tenant, cancelled).status is JobStatus.CANCELLED
     assert reload(tenant, paused).status is JobStatus.PAUSED
+
+
+def archive(tenant: Tenant) -> None:
+    with transaction(Scope.organization(tenant.organization_id)) as session:
+        archive_project(session, tenant.project_id, by="test")
+
+
+def test_an_archived_project_trains_nothing_more(tenant: Tenant) -> None:
+    waiting, queued, running = make_job(tenant), make_job(tenant), running_job(tenant)
+    assert prepare(tenant, queued) is False
+    archive(tenant)
+    assert prepare(tenant, waiting) is False
+    assert begin(tenant, queued) is None
+    with transaction(tenant.scope) as session:
+        assert operations.stop_requested(session, running) == "cancel"
+    assert begin(tenant, running) is None  # its worker died before it had submitted anything
+    for job_id in (waiting, queued, running):
+        assert reload(tenant, job_id).status is JobStatus.CANCELLED
+        assert messages(tenant, job_id)[-1] == "The job was cancelled: its project is archived"
+
+
+def test_a_run_that_its_provider_has_is_cancelled_there_when_the_project_is_archived(tenant: Tenant) -> None:
+    job_id = running_job(tenant)
+    with transaction(tenant.scope) as session:
+        operations.record_handle(session, job_id, {"pid": 1})
+    archive(tenant)
+    assert begin(tenant, job_id) is not None
+    with transaction(tenant.scope) as session:
+        assert operations.stop_requested(session, job_id) == "cancel"
 
 
 def test_a_tuned_model_can_be_trained_on_until_it_is_deleted(tenant: Tenant, stranger: Tenant) -> None:
