@@ -9,20 +9,22 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from service.catalog.operations import ResolvedModel
+from service.catalog.errors import ModelNotFound
+from service.catalog.operations import Artifact, ResolvedModel
 from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
-from service.kit.storage import storage
-from service.settings import settings
+from service.kit.storage import ObjectMissing, storage
+from service.settings import MiB, settings
 
 _CONNECT_SECONDS = 5.0
 _LOAD_SECONDS = 300.0
 _PASSED_HEADERS = ("retry-after", "x-should-retry")
-_unreachable = (aiohttp.ClientConnectionError, aiohttp.ServerDisconnectedError, TimeoutError)
+_unreachable = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Gateway:
         token = settings().serving_token.get_secret_value()
         self._http = aiohttp.ClientSession(
             settings().serving_url, headers={"Authorization": f"Bearer {token}"} if token else {}, trust_env=False,
+            read_bufsize=MiB,  # half of the longest line of a stream
             timeout=aiohttp.ClientTimeout(total=settings().serving_timeout_seconds, sock_connect=_CONNECT_SECONDS))
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -50,7 +53,7 @@ class Gateway:
     async def complete(self, model: ResolvedModel, request: dict[str, Any]) -> Whole | AsyncIterator[bytes]:
         """Forward one request; a whole answer, or the server-sent lines of a stream that has begun well.
 
-        Raises ChatServerUnavailable, ModelLoadFailed or NotServedHere.
+        Raises ChatServerUnavailable, ModelLoadFailed, ModelNotFound or NotServedHere.
         """
         if model.base.provider != "local":
             raise NotServedHere(model.name, f"it belongs to the provider '{model.base.provider}', which this house does"
@@ -67,7 +70,7 @@ class Gateway:
             async with answer:
                 body = await answer.read()
         except _unreachable as trouble:
-            raise ChatServerUnavailable(str(trouble) or type(trouble).__name__) from trouble
+            raise _broken(trouble) from trouble
         headers = {name: answer.headers[name] for name in _PASSED_HEADERS if name in answer.headers}
         return Whole(answer.status, _renamed(body, model.name), headers)
 
@@ -86,7 +89,10 @@ class Gateway:
         if model.artifact is None:
             return
         async with self._loading[model.internal_name]:
-            path = await asyncio.to_thread(_materialize, model.internal_name, model.artifact.prefix)
+            try:
+                path = await asyncio.to_thread(_materialize, model.internal_name, model.artifact)
+            except ObjectMissing as deleted:
+                raise ModelNotFound(model.name) from deleted
             if model.kind == "adapter":
                 await self._ask_to_load(model, "/v1/load_lora_adapter", {
                     "lora_name": model.internal_name, "lora_path": str(path), "base_model": base})
@@ -109,18 +115,31 @@ class Gateway:
         raise ModelLoadFailed(model.name, _message(text))
 
 
-def _materialize(internal_name: str, prefix: str) -> Path:
-    """The tuned model's files as a directory on this machine's disk, fetched on first use."""
+def _materialize(internal_name: str, artifact: Artifact) -> Path:
+    """The tuned model's files as a directory on this machine's disk, fetched on first use.
+
+    Raises ObjectMissing when some of them are erased already, because the model was deleted meanwhile.
+    """
     path = settings().models_dir.absolute() / "tuned" / internal_name
-    if not path.exists():
-        partial = path.with_name(f".{path.name}.partial")
-        storage().download_dir(prefix, partial)
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{internal_name}.", dir=path.parent) as scratch:
+        whole = Path(scratch) / internal_name
+        fetched = {file.relative_to(whole).as_posix() for file in storage().download_dir(artifact.prefix, whole)}
+        gone = set(artifact.manifest.get("files", {})) - fetched
+        if gone or not fetched:
+            raise ObjectMissing(artifact.prefix)
         try:
-            partial.replace(path)
+            whole.replace(path)
         except OSError:  # another API process was faster; its copy is as good
             if not path.exists():
                 raise
     return path
+
+
+def _broken(trouble: Exception) -> ChatServerUnavailable:
+    return ChatServerUnavailable(str(trouble) or type(trouble).__name__)
 
 
 def _message(text: str) -> str:
@@ -143,9 +162,13 @@ def _renamed(body: bytes, name: str) -> bytes:
 
 
 async def _renamed_lines(answer: aiohttp.ClientResponse, name: str) -> AsyncIterator[bytes]:
-    async with answer:
-        async for line in answer.content:
-            if line.startswith(b"data: {"):
-                yield b"data: " + _renamed(line[len(b"data: "):].strip(), name) + b"\n"
-            else:
-                yield line
+    """The lines of a stream; one that breaks off ends in an error that SDKs raise, not in what looks like an end."""
+    try:
+        async with answer:
+            async for line in answer.content:
+                if line.startswith(b"data: {"):
+                    yield b"data: " + _renamed(line[len(b"data: "):].strip(), name) + b"\n"
+                else:
+                    yield line
+    except _unreachable as trouble:
+        yield b"\n\ndata: " + msgspec.json.encode(_broken(trouble).body()) + b"\n\n"

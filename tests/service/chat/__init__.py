@@ -1,0 +1,1 @@
+"""Chat: what reaches the chat server, and what comes back."""
