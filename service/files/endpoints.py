@@ -16,12 +16,15 @@ from service.kit.identifiers import new_id
 from service.kit.pagination import After, Order, Page, page_of
 from service.kit.schemas import PlainStr
 from service.kit.storage import ObjectMissing, storage
+from service.settings import MiB
 from service.tenants.access import CurrentProject, ProjectSession, in_transaction
 
 files = APIRouter(prefix="/v1/files", tags=["Files"])
 uploads = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
 FileID = Annotated[PlainStr, Path(max_length=256)]
 UploadID = Annotated[PlainStr, Path(max_length=256)]
+_DOWNLOAD_BYTES = MiB // 2
+"""A caller who reads slowly holds about two of these in memory, for as long as it likes."""
 
 
 def _form(schema: type[BaseModel]) -> dict[str, Any]:
@@ -71,7 +74,7 @@ async def download_file(file_id: FileID, caller: CurrentProject) -> StreamingRes
     """Download the bytes of a file, exactly as they were uploaded."""
     file = await in_transaction(caller, operations.get, file_id)
     try:
-        size, chunks = await storage().open_async(file.object_key)
+        size, chunks = await storage().open_async(file.object_key, chunk=_DOWNLOAD_BYTES)
     except ObjectMissing as erased:
         raise NoSuchFile(file_id) from erased
     return StreamingResponse(chunks, media_type="application/octet-stream", headers={

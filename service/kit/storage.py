@@ -82,18 +82,22 @@ class ObjectStore:
         for start in range(0, total, chunk):
             yield self.read_range(key, start, min(chunk, total - start))
 
-    async def open_async(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
-        """The size of an object and its bytes. Raises ObjectMissing here, before the first byte is sent."""
+    async def open_async(self, key: str, *, chunk: int = READ_BYTES) -> tuple[int, AsyncIterator[bytes]]:
+        """The size of an object and its bytes, `chunk` at a time.
+
+        Raises ObjectMissing here, before the first byte is sent.
+        """
         with _translated(key):
             total = (await obstore.head_async(self._store, key))["size"]
-        return total, self._stream(key, total)
+        return total, self._stream(key, total, chunk)
 
-    async def _stream(self, key: str, total: int) -> AsyncIterator[bytes]:
-        for start in range(0, total, READ_BYTES):
-            with _translated(key):
-                length = min(READ_BYTES, total - start)
-                data = await obstore.get_range_async(self._store, key, start=start, length=length)
-            yield data.to_bytes()
+    async def _stream(self, key: str, total: int, chunk: int) -> AsyncIterator[bytes]:
+        for start in range(0, total, chunk):
+            yield await self._range(key, start, min(chunk, total - start))
+
+    async def _range(self, key: str, start: int, length: int) -> bytes:
+        with _translated(key):
+            return (await obstore.get_range_async(self._store, key, start=start, length=length)).to_bytes()
 
     # -- erasing -----------------------------------------------------------------------------------------
     def delete(self, key: str) -> None:

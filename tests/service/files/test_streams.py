@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx2
@@ -87,6 +88,24 @@ def answers(url: str) -> bool:
         return httpx2.get(f"{url}/v1/nothing").status_code == 404
     except httpx2.TransportError:
         return False
+
+
+def test_callers_who_do_not_read_their_download_hold_little(tenant: Tenant, server: tuple[str, psutil.Process]) -> None:
+    url, process = server
+    with httpx2.Client(base_url=url, headers={"authorization": f"Bearer {tenant.key}"}) as client:
+        file_id = client.post("/v1/files", content=_HEAD + _BLOCK * 30 + _TAIL,
+                              headers={"content-type": "multipart/form-data; boundary=B"}).json()["id"]
+    before, address = process.memory_info().rss, urlsplit(url)
+    with ExitStack() as connections:
+        for _ in range(20):
+            connection = connections.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((address.hostname, address.port))
+            connection.sendall(f"GET /v1/files/{file_id}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer"
+                               f" {tenant.key}\r\n\r\n".encode())
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        time.sleep(0.5)  # whatever is read ahead is read by now
+        assert process.memory_info().rss - before < 60 * MiB
 
 
 def test_memory_does_not_grow_with_the_file(tenant: Tenant, server: tuple[str, psutil.Process]) -> None:
