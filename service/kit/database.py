@@ -88,6 +88,7 @@ def engine() -> Engine:
     return create_engine(
         sqlalchemy_url(settings().database_url.get_secret_value()),
         pool_size=settings().database_pool_size, max_overflow=0, pool_timeout=10, pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and values may be secrets or a tenant's data
         connect_args={"connect_timeout": 5, "application_name": "tuneworks",
                       "options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"})
 

@@ -1,9 +1,11 @@
 """What every request passes through, in plain ASGI: its id, its clock, and the limits on its body."""
 
 import asyncio
+import logging
 import re
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.kit.errors import InvalidRequest, ServiceError, TooLarge
@@ -12,6 +14,7 @@ from service.kit.logging import request_id as request_id_context
 from service.kit.refusals import answer, unexpected
 from service.settings import settings
 
+_log = logging.getLogger(__name__)
 _CLIENT_REQUEST_ID = b"x-client-request-id"
 _STREAMED = re.compile(r"^/v1/(files|uploads/[^/]+/parts)/?$")
 """Routes that read their body as a stream and count its bytes themselves."""
@@ -59,6 +62,8 @@ class RequestContext:
                 await answer(refusal)(scope, receive, tagged)
             else:
                 await self.app(scope, receive, tagged)
+        except ClientDisconnect:
+            _log.info("the caller went away before the request was complete")
         except Exception as error:
             if answering:
                 raise  # half an answer is out; the server can only cut the connection

@@ -1,11 +1,13 @@
 """What every request passes through: ids, headers, and the limits on bodies."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service.kit.http import BodyGuard, RequestContext
@@ -75,6 +77,15 @@ def test_a_body_that_stops_arriving_is_cut_off() -> None:
     sent = asyncio.run(exchange(RequestContext(BodyGuard(reads_all)),
                                 [{"type": "http.request", "body": b"{", "more_body": True}]))
     assert sent[0]["status"] == 408
+
+
+@pytest.mark.usefixtures("house")
+def test_a_caller_who_goes_away_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def reads_all(scope: Scope, receive: Receive, _: Send) -> None:
+        await Request(scope, receive).body()
+    with caplog.at_level(logging.INFO):
+        assert asyncio.run(exchange(RequestContext(BodyGuard(reads_all)), [{"type": "http.disconnect"}])) == []
+    assert [record.levelname for record in caplog.records if record.name.startswith("service")] == ["INFO"]
 
 
 @pytest.mark.usefixtures("house")
