@@ -9,7 +9,7 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seed", type=int, default=1, help="seed of the tests' random choices; `make chaos` draws its own")
+    parser.addoption("--seed", type=int, default=1, help="seed of random choices; `make chaos` draws its own")
 
 
 @pytest.fixture
