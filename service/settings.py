@@ -56,7 +56,8 @@ class Settings(BaseSettings):
     upload_lifetime_seconds: int = Field(3600, description="How long an upload takes parts, in seconds.")
     database_pool_size: int = Field(20, description="Database connections per process, at most.")
     body_timeout_seconds: float = Field(
-        30.0, description="A request body that sends nothing for so long is cut off, in seconds.")
+        30.0, gt=0, description="A request body is cut off when it sends nothing for so long, in seconds, or less"
+                                " than 1 kB a second from then on.")
 
     # -- chat ------------------------------------------------------------------------------------------
     serving_url: str = Field(

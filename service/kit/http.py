@@ -20,6 +20,10 @@ _STREAMED = re.compile(r"^/v1/(files|uploads/[^/]+/parts)/?$")
 """Routes that read their body as a stream and count its bytes themselves."""
 
 
+_SLOWEST = 1024
+"""Bytes a second that a body must bring on average, after its first `body_timeout_seconds`."""
+
+
 class SlowBody(ServiceError):
     status = 408
     type = "invalid_request_error"
@@ -82,9 +86,10 @@ def _check_client_request_id(scope: Scope) -> ServiceError | None:
 
 
 class BodyGuard:
-    """Refuses bodies that are too large and cuts off those that stop sending.
+    """Refuses bodies that are too large and cuts off those that stop sending, or send a byte now and then.
 
-    Streamed routes have limits of their own, in bytes of file; here they only may not stall.
+    Streamed routes have limits of their own, in bytes of file; here they only may not stall. Only the time that we
+    wait for the caller counts, not the time in which its bytes wait for us.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -99,16 +104,19 @@ class BodyGuard:
         if limit is not None and declared.isdigit() and int(declared) > limit:
             await answer(_too_large(limit))(scope, receive, send)
             return
-        received, ended = 0, False
+        received, waited, ended = 0, 0.0, False
+        patience = settings().body_timeout_seconds
 
         async def guarded() -> Message:
-            nonlocal received, ended
+            nonlocal received, waited, ended
             if ended:  # what is left to hear is a disconnect, and that may take as long as the answer does
                 return await receive()
+            began = time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), settings().body_timeout_seconds)
+                message = await asyncio.wait_for(receive(), min(patience, patience + received / _SLOWEST - waited))
             except TimeoutError as stalled:
-                raise SlowBody("The request body stopped arriving. Send it again.") from stalled
+                raise SlowBody("The request body stopped arriving, or hardly moved. Send it again.") from stalled
+            waited += time.monotonic() - began
             ended = message["type"] != "http.request" or not message.get("more_body", False)
             received += len(message.get("body", b""))
             if limit is not None and received > limit:

@@ -65,8 +65,27 @@ async def exchange(app: Any, messages: list[Message]) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+    await app({"type": "http", "method": "POST", "path": "/v1/files", "headers": []}, receive, send)
     return sent
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("piece", "status"), [(b"x", 408), (b"x" * 1024, 200)])
+def test_a_body_that_trickles_is_cut_off_and_a_slow_one_is_not(piece: bytes, status: int) -> None:
+    async def reads_all(_: Scope, receive: Receive, send: Send) -> None:
+        async def slowly() -> Message:
+            await asyncio.sleep(0.02)
+            return await receive()
+
+        async def reads(_: Scope, receive: Receive, send: Send) -> None:
+            while (await receive()).get("more_body"):
+                pass
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        await BodyGuard(reads)({"type": "http", "path": "/v1/files", "headers": []}, slowly, send)
+
+    body: list[Message] = [{"type": "http.request", "body": piece, "more_body": number < 9} for number in range(10)]
+    assert asyncio.run(exchange(RequestContext(reads_all), body))[0]["status"] == status
 
 
 @pytest.mark.usefixtures("impatient")
