@@ -11,7 +11,7 @@ from service.chat.gateway import Gateway
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
 from service.jobs import endpoints as jobs
-from service.kit import health, logging, refusals
+from service.kit import documentation, health, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
@@ -31,6 +31,32 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 """One per slice, in the order of the documentation."""
 
+DESCRIPTION = """\
+The paths, fields, errors and webhooks are OpenAI's: the official SDKs work with nothing but another base_url.
+
+Every request under /v1 carries an API key as `Authorization: Bearer …`. A project key (tw-proj-…) reaches one \
+project: its files, jobs, tuned models and webhooks. An admin key (tw-admin-…) reaches /v1/organization and nothing \
+else. \
+`tuneworks keys create` makes the first of either.
+
+Every answer carries an x-request-id, under which the log tells more. Names that OpenAI does not have (the tuning of a \
+method, the validation of a file) are additions; nothing of OpenAI's has another meaning here."""
+
+TAGS = [{"name": name, "description": what} for name, what in (
+    ("Files", "Data sets, and the result files of jobs."),
+    ("Uploads", "Large files, sent in parts."),
+    ("Datasets", "What is wrong with a file, line by line, before anything is trained. Not in OpenAI's API."),
+    ("Fine-tuning", "Jobs, their events and their checkpoints."),
+    ("Models", "Base models of the house and tuned models of the project."),
+    ("Chat", "Answers of base models and tuned models."),
+    ("Webhooks", "Where signed events are sent when a job has ended."),
+    ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
+    ("Service accounts", "Who a project's keys belong to. With an admin key."),
+    ("Project API keys", "The keys of a project, without their secrets. With an admin key."),
+    ("Admin API keys", "The keys that reach these routes. With an admin key."),
+    ("Audit logs", "Who administered what. With an admin key."),
+    ("Health", "For load balancers and supervisors; without a key."))]
+
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -45,11 +71,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app() -> FastAPI:
     """The application that an ASGI server runs."""
     app = FastAPI(
-        title="Tuneworks", version="0.1.0", lifespan=_lifespan, redirect_slashes=False,
+        title="Tuneworks", version="0.1.0", lifespan=_lifespan, redirect_slashes=False, docs_url=None, redoc_url=None,
         summary="The fine-tuning platform behind one OpenAI-compatible API, in your own house.",
+        description=DESCRIPTION, openapi_tags=TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"})
     for router in ROUTERS:
         app.include_router(router)
+    documentation.install(app)
     refusals.install(app)
     app.add_middleware(BodyGuard)
     app.add_middleware(RequestContext)

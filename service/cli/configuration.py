@@ -3,7 +3,7 @@
 from pydantic import SecretStr, ValidationError
 from pydantic_core import PydanticUndefined
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -17,7 +17,8 @@ from service.settings import settings as current
 def settings() -> None:
     """Show every variable with its value, its default and its meaning. Secrets are masked."""
     values, problem = _values()
-    table = Table("variable", "value", "default", "meaning", show_lines=True)
+    table = Table(Column("variable", overflow="fold"), Column("value", overflow="fold"),
+                  Column("default", overflow="fold"), "meaning", show_lines=True)
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         value = values.get(name, default)

@@ -1,5 +1,6 @@
 """`tuneworks doctor`."""
 
+import logging
 from dataclasses import asdict
 from typing import Annotated
 
@@ -18,6 +19,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
              " --json | jq '.\\[] | select(.verdict == \"fail\")'")
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For machines: a list of checks.")] = False) -> None:
     """Tell what is configured, what can be reached, what is missing, and what to do about it."""
+    logging.getLogger().addHandler(logging.NullHandler())  # the findings say it; a log line would say it again
     findings = examination.examine()
     if as_json:
         stdout.print_json(data=[asdict(finding) for finding in findings])

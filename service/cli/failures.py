@@ -32,7 +32,15 @@ def _database(problem: SQLAlchemyError) -> str:
     except ArgumentError:
         return "TUNEWORKS_DATABASE_URL is not a database URL (postgresql://user:password@host:port/database)."
     cause = str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
-    advice = ("Is it running? `tuneworks up` starts one; `tuneworks doctor` tells what is missing."
+    advice = (f"Is it running? `tuneworks up` starts one; `tuneworks doctor` tells what is missing.{_elsewhere()}"
               if isinstance(problem, OperationalError) else
               "Is it migrated? `tuneworks migrate` does that; `tuneworks doctor` tells what is missing.")
     return escape(f"the database {place} did not do what it was asked: {cause}\n{advice}")
+
+
+def _elsewhere() -> str:
+    """A house in another directory is found by that directory only."""
+    if "database_url" in settings().model_fields_set:
+        return ""
+    return (f"\nNo `tuneworks up` runs in {settings().data_dir.absolute()}: if yours has another --data-dir, set"
+            " TUNEWORKS_DATA_DIR to it.")

@@ -12,7 +12,7 @@ from service.cli.application import TOGETHER, app, stderr, stdout
 from service.embedded import house, stack
 from service.embedded.house import Extent
 from service.embedded.stack import Ready
-from service.settings import adopt, settings
+from service.settings import Settings, adopt, settings
 
 _SNIPPET = """\
 from openai import OpenAI
@@ -20,6 +20,7 @@ client = OpenAI(base_url="{base_url}", api_key="{api_key}")
 file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
 job = client.fine_tuning.jobs.create(model="smollm2-135m-instruct", training_file=file.id)
 print(client.fine_tuning.jobs.retrieve(job.id).status)"""
+_USUAL_DIRECTORY = Path(Settings.model_fields["data_dir"].default)
 
 
 @app.command(rich_help_panel=TOGETHER, epilog="Examples:\n\n    tuneworks up\n\n    tuneworks up --data-dir"
@@ -36,8 +37,9 @@ def up(*,
        chat: Annotated[bool, typer.Option(help="Serve local models on this machine.")] = True) -> None:
     """Run the whole house on this machine: database, broker, API, relay, workers and chat server.
 
-    What is missing is made; what TUNEWORKS_DATABASE_URL, …_BROKER_URL, …_STORAGE_URL or …_SERVING_URL name is used
-    instead. Data stays in the data directory. Ctrl-C stops everything in order, a second one at once.
+    What TUNEWORKS_DATABASE_URL, …_BROKER_URL, …_STORAGE_URL or …_SERVING_URL name is used; the rest is started here.
+
+    Data stays in the data directory. Ctrl-C stops everything in order, a second one at once.
     """
     if data_dir is not None:
         adopt(data_dir=str(data_dir))
@@ -58,9 +60,17 @@ def _say(line: str) -> None:
 def _welcome(ready: Ready, logs: Path) -> None:
     facts = Table.grid(padding=(0, 2))
     for name, value in (("Base URL", ready.base_url), ("Project key", ready.api_key),
-                        ("Admin key", ready.admin_key), ("Logs", str(logs))):
+                        ("Admin key", ready.admin_key), ("API pages", ready.base_url.removesuffix("/v1") + "/docs"),
+                        ("Logs", str(logs))):
         facts.add_row(f"[bold]{name}[/]", escape(value))
     stdout.print(Panel(facts, title="Tuneworks is up", border_style="green", expand=False))
     stdout.print("\nWith the official OpenAI SDK:\n")
     stdout.print(escape(_SNIPPET.format(base_url=ready.base_url, api_key=ready.api_key)), soft_wrap=True)
-    stdout.print("\n[bold]Ctrl-C[/] stops everything; data and keys stay. `tuneworks doctor` tells how it is.")
+    stdout.print("\n[bold]Ctrl-C[/] stops everything; data and keys stay."
+                 f" `{escape(_command('doctor'))}` tells how it is.", soft_wrap=True)
+
+
+def _command(name: str) -> str:
+    """A command for another terminal, which finds this house by its data directory."""
+    here = settings().data_dir
+    return f"tuneworks {name}" if here == _USUAL_DIRECTORY else f"TUNEWORKS_DATA_DIR={here.absolute()} tuneworks {name}"

@@ -50,8 +50,8 @@ def create(*, project: Annotated[str, typer.Option(
 @keys.command("list")
 def list_keys() -> None:
     """List all keys, without their secrets."""
-    table = Table(Column("id", overflow="fold", no_wrap=True), Column("key", overflow="fold"), "name", "project",
-                  "last used", "state")  # an id that is cut off could not be revoked
+    table = Table(Column("id", overflow="fold", no_wrap=True),  # an id that is cut off could not be revoked
+                  *(Column(name, overflow="fold") for name in ("key", "name", "project", "last used", "state")))
     organization_id = _organization()
     with transaction(Scope.organization(organization_id)) as session:
         now = database_now(session)

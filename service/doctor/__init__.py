@@ -52,7 +52,12 @@ def _settings() -> Result:
                           for each in problem.errors())
         return fail(wrong, "Correct these variables; `tuneworks settings` tells what each means.")
     named = ", ".join(f"TUNEWORKS_{name.upper()}" for name in given) or "all at their defaults"
-    return ok(f"those of `tuneworks up`, which runs in {settings().data_dir}" if runs else named)
+    if runs:
+        return ok(f"those of `tuneworks up`, which runs in {settings().data_dir}")
+    if "database_url" in given:
+        return ok(named)
+    return warn(f"{named}; no `tuneworks up` runs in {settings().data_dir.absolute()}",
+                "If yours has another --data-dir, set TUNEWORKS_DATA_DIR to it; without one, set the addresses.")
 
 
 def _run(checks: Mapping[str, Check]) -> list[Finding]:

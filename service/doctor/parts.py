@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import redis
 
 from service import commands
-from service.doctor.findings import Result, fail, ok, warn
+from service.doctor.findings import Result, Verdict, fail, ok, warn
 from service.embedded.health import host_answers
 from service.kit.errors import Unavailable
 from service.kit.storage import ObjectMissing, ObjectStore
@@ -81,6 +81,8 @@ def chat_server() -> Result:
 
 def workers() -> Result:
     """Asks by another process, since this one must not load Celery."""
+    if broker().verdict is Verdict.FAIL:
+        return fail("not examined, because the broker does not answer", "See broker.")
     try:
         asked = subprocess.run(commands.inspect_queues(2.0), env=child_environment(), capture_output=True, text=True,
                                timeout=_WORKERS_SECONDS, check=False)

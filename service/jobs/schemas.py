@@ -18,14 +18,18 @@ class JobCreate(Request):
 
     model: Annotated[PlainStr, Field(max_length=256)] = Field(
         description="A base model of GET /v1/models, or a tuned model to go on from.")
-    training_file: Id
-    validation_file: Id | None = None
+    training_file: Id = Field(description="Id of an uploaded file with purpose fine-tune.")
+    validation_file: Id | None = Field(None, description="Id of a file whose loss is measured, never trained on.")
     method: Method | None = None
-    hyperparameters: Hyperparameters | None = Field(None, json_schema_extra={"deprecated": True})
-    suffix: Suffix | None = None
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    hyperparameters: Hyperparameters | None = Field(
+        None, description="The older place of method.supervised.hyperparameters.",
+        json_schema_extra={"deprecated": True})
+    suffix: Suffix | None = Field(None, description="Becomes part of the tuned model's name.")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="Makes a run repeatable; chosen when it is left out.")
     metadata: Metadata | None = None
-    integrations: Annotated[list[Any], Field(max_length=5)] | None = None
+    integrations: Annotated[list[Any], Field(max_length=5)] | None = Field(
+        None, description="Must be empty: nothing is sent to other services.")
 
 
 _OrEmpty = BeforeValidator(lambda value: {} if value is None else value)

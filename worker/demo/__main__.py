@@ -50,7 +50,7 @@ def main() -> int:
         return 1
     display.line(f"Done in {time.monotonic() - started:.0f} s. The house is stopped; its data stays in"
                  f" {arguments.data_dir}/.")
-    _say_how_to_go_on(display, house)
+    _say_how_to_go_on(display, house, arguments.data_dir)
     return 0 if better else 1
 
 
@@ -148,7 +148,8 @@ class Demo:
             self.display.line("[red]No webhook came.[/red] `tuneworks doctor` looks for the worker that sends them.")
             raise SystemExit(1) from None
         event = self.client.webhooks.unwrap(delivery.body, delivery.headers, secret=endpoint.signing_secret)
-        self.display.line(f"webhook {event.type}, signature verified by the SDK: {delivery.body.decode()}")
+        self.display.line(f"webhook {event.type}, signature verified by the SDK:")
+        self.display.verbatim(f"  {delivery.body.decode()}")
 
     def _compare(self, before: list[str], after: list[str]) -> None:
         self.display.title("5. Compare")
@@ -157,16 +158,18 @@ class Demo:
         self.display.answers(rows[:_SHOWN])
 
 
-def _say_how_to_go_on(display: Display, house: House) -> None:
+def _say_how_to_go_on(display: Display, house: House, data_dir: Path) -> None:
     display.title("Go on")
-    display.console.print(f"""  tuneworks up            # or: .venv/bin/tuneworks up; then, from any program:
-
-    from openai import OpenAI
-    client = OpenAI(base_url="{house.base_url}", api_key="{house.api_key}")
-    file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(model="{MODEL}", training_file=file.id)
-    print(client.fine_tuning.jobs.retrieve(job.id).status)
-""", markup=False)
+    elsewhere = "" if data_dir == Path(".tuneworks") else f" --data-dir {data_dir}"
+    display.line(f"The house again, with this data and these keys: [bold].venv/bin/tuneworks up{elsewhere}[/bold]")
+    display.line("Then, from any program with the official SDK:")
+    display.verbatim(f"""
+from openai import OpenAI
+client = OpenAI(base_url="{house.base_url}", api_key="{house.api_key}")
+file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
+job = client.fine_tuning.jobs.create(model="{MODEL}", training_file=file.id)
+print(client.fine_tuning.jobs.retrieve(job.id).status)
+""")
 
 
 if __name__ == "__main__":

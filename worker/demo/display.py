@@ -26,6 +26,10 @@ class Display:
     def line(self, text: str) -> None:
         self.console.print(f"  {text}")
 
+    def verbatim(self, text: str) -> None:
+        """As it is, and never broken to the terminal's width: for what somebody may copy."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """A spinner, where there is a terminal to spin on; one line where there is none."""
@@ -88,5 +92,5 @@ class TrainingBar:
         self._shown = tenth
 
 
-def _short(text: str, limit: int = 300) -> str:
+def _short(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else text[:limit] + " …"
