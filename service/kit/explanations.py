@@ -115,7 +115,8 @@ def _limit(side: str, sign: str, bound: str) -> Any:
     def told(context: dict[str, Any], got: object) -> tuple[str, str]:
         edge = context[bound]
         kind = "decimal" if isinstance(edge, float) or sign in "<>" else "integer"  # no integer needs an open end
-        return (f"{kind} {side}imum value. Expected a value {sign} {edge:g}, but got {str(got)[:40]} instead.",
+        shown = f"{edge:g}" if isinstance(edge, float) else str(edge)
+        return (f"{kind} {side}imum value. Expected a value {sign} {shown}, but got {str(got)[:40]} instead.",
                 f"{kind}_{side.replace(' ', '_')}_value")
     return told
 

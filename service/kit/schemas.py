@@ -9,13 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 def _plain(value: str) -> str:
     if "\x00" in value:
         raise ValueError("contains a NUL character, which cannot be stored")
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        raise ValueError("contains an unpaired surrogate, which is not valid Unicode")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("contains an unpaired surrogate, which is not valid Unicode") from None
     return value
 
 
-PlainStr = Annotated[str, Field(max_length=65_536), AfterValidator(_plain)]
-"""Text that Postgres can store and JSON can carry."""
+PlainStr = Annotated[str, AfterValidator(_plain)]
+"""Text that Postgres can store and JSON can carry; each use names its own longest length, which messages tell."""
 
 Timestamp = Annotated[datetime, PlainSerializer(lambda moment: int(moment.timestamp()), return_type=int)]
 """A moment as the wire shows it: whole Unix seconds, UTC."""

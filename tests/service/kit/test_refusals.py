@@ -32,6 +32,7 @@ class Thing(Request):
     text: Annotated[PlainStr, Field(min_length=2, max_length=5)] = "text"
     exact: Annotated[str, Field(min_length=2, max_length=5)] = "text"
     number: Annotated[int, Field(ge=1, le=10)] = 1
+    seed: Annotated[int, Field(le=2**31 - 1)] = 1
     rate: Annotated[float, Field(gt=0, lt=2)] = 1.0
     flag: bool = True
     items: Annotated[list[Inner], Field(min_length=1, max_length=2)] = Field(default_factory=lambda: [Inner(size=1)])
@@ -125,6 +126,8 @@ KINDS: list[Kind] = [
      "Invalid 'number': integer below minimum value. Expected a value >= 1, but got 0 instead."),
     ({"number": 11}, "number", "integer_above_max_value",
      "Invalid 'number': integer above maximum value. Expected a value <= 10, but got 11 instead."),
+    ({"seed": 2**31}, "seed", "integer_above_max_value",
+     "Invalid 'seed': integer above maximum value. Expected a value <= 2147483647, but got 2147483648 instead."),
     ({"rate": 0.0}, "rate", "decimal_below_min_value",
      "Invalid 'rate': decimal below minimum value. Expected a value > 0, but got 0.0 instead."),
     ({"rate": 2}, "rate", "decimal_above_max_value",
@@ -137,6 +140,9 @@ KINDS: list[Kind] = [
     ({"metadata": {f"k{n}": "v" for n in range(17)}}, "metadata", "object_above_max_properties",
      ("Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object with"
       " 17 properties instead.")),
+    ({"text": "x" * 70_000}, "text", "string_above_max_length",
+     ("Invalid 'text': string too long. Expected a string with maximum length 5, but got a string with length 70000"
+      " instead.")),
     ({"metadata": {"k": "v" * 513}}, "metadata.k", "string_above_max_length",
      ("Invalid 'metadata.k': string too long. Expected a string with maximum length 512, but got a string with length"
       " 513 instead.")),
