@@ -32,15 +32,16 @@ ROUTERS: tuple[APIRouter, ...] = (
 """One per slice, in the order of the documentation."""
 
 DESCRIPTION = """\
-The paths, fields, errors and webhooks are OpenAI's: the official SDKs work with nothing but another base_url.
+Files, uploads, fine-tuning, models, chat completions, webhooks and the administration of projects as OpenAI's API has \
+them, for the official SDKs with another base_url and key.
 
 Every request under /v1 carries an API key as `Authorization: Bearer …`. A project key (tw-proj-…) reaches one \
 project: its files, jobs, tuned models and webhooks. An admin key (tw-admin-…) reaches /v1/organization and nothing \
 else. \
 `tuneworks keys create` makes the first of either.
 
-Every answer carries an x-request-id, under which the log tells more. Names that OpenAI does not have (the tuning of a \
-method, the validation of a file) are additions; nothing of OpenAI's has another meaning here."""
+Every answer carries an x-request-id, under which the log tells more. What OpenAI does not have is added beside it: \
+`tuning` of a supervised method, the validation of a file, `disabled_at` of a webhook endpoint."""
 
 TAGS = [{"name": name, "description": what} for name, what in (
     ("Files", "Data sets, and the result files of jobs."),

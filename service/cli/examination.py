@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from service import doctor as examination
 from service.cli.application import KEEPING, app, stdout
@@ -24,7 +24,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For machines
     if as_json:
         stdout.print_json(data=[asdict(finding) for finding in findings])
     else:
-        table = Table("part", "", "found", "what to do")
+        table = Table("part", "", Column("found", overflow="fold"), Column("what to do", overflow="fold"))
         for finding in findings:
             colour = _COLOURS[finding.verdict]
             table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.found),

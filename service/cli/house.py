@@ -54,7 +54,7 @@ def up(*,
 
 
 def _say(line: str) -> None:
-    stderr.print(escape(line))
+    stderr.print(escape(line), soft_wrap=True)
 
 
 def _welcome(ready: Ready, logs: Path) -> None:
@@ -72,5 +72,5 @@ def _welcome(ready: Ready, logs: Path) -> None:
 
 def _command(name: str) -> str:
     """A command for another terminal, which finds this house by its data directory."""
-    here = settings().data_dir
-    return f"tuneworks {name}" if here == _USUAL_DIRECTORY else f"TUNEWORKS_DATA_DIR={here.absolute()} tuneworks {name}"
+    here = settings().data_dir.absolute()
+    return f"tuneworks {name}" if here == _USUAL_DIRECTORY.absolute() else f"TUNEWORKS_DATA_DIR={here} tuneworks {name}"
