@@ -75,9 +75,8 @@ class TrainingBar:
         self._shown = -1
 
     def stage(self, name: str) -> None:
-        self._bar.update(self._task, description=name)
-        if not self._display.console.is_terminal:
-            self._display.line(name)
+        """Shown above the bar: beside it, a long message would push the bar off a narrow terminal."""
+        self._display.line(name)
 
     def step(self, step: int, total: int, *, loss: float | None, rate: float | None,
              seconds_left: float | None) -> None:
