@@ -162,7 +162,7 @@ def _say_how_to_go_on(display: Display, house: House, data_dir: Path) -> None:
     display.title("Go on")
     elsewhere = "" if data_dir == Path(".tuneworks") else f" --data-dir {data_dir}"
     display.line(f"The house again, with this data and these keys: [bold].venv/bin/tuneworks up{elsewhere}[/bold]")
-    display.line("Then, from any program with the official SDK:")
+    display.line("Then, from any program with the official SDK, with the base URL that the house prints:")
     display.verbatim(f"""
 from openai import OpenAI
 client = OpenAI(base_url="{house.base_url}", api_key="{house.api_key}")
