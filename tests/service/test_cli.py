@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from service.cli import app, main
 from service.cli.configuration import masked
 from service.cli.models import source
 from service.embedded.postgres import EmbeddedPostgres
+from service.kit import database
 from service.kit.database import NOBODY, engine, transaction
 from service.settings import Settings, settings
 from service.tenants import queries
@@ -46,9 +48,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             for name, value in variables.items():
                 patch.setenv(f"TUNEWORKS_{name}", value)
             patch.setattr(sys, "argv", ["tuneworks", *arguments])
+            own_engine = cache(engine.__wrapped__)  # not the one of another test in this process
+            patch.setattr(database, "engine", own_engine)
             settings.cache_clear()
             with pytest.raises(SystemExit) as ended:
                 main()
+            if own_engine.cache_info().currsize:
+                own_engine().dispose()
         said = capsys.readouterr()
         return Done(ended.value.code if isinstance(ended.value.code, int) else 0, said.out, said.err)
     yield begin
