@@ -39,8 +39,13 @@ class Work(StrEnum):
     """Every kind of work: the whole contract between the API and the workers. The subject is an id."""
 
     VALIDATE_FILE = "datasets.validate"
+    ANALYSE_SEGMENT = "datasets.analyse_segment"
+    COUNT_TOKENS = "datasets.count_tokens"
+    BUILD_VERSION = "datasets.build_version"
+    MAKE_PREVIEW = "datasets.make_preview"
     ERASE_OBJECT = "files.erase"
     EXPIRE_UPLOAD = "files.expire_upload"
+    PREFLIGHT = "jobs.preflight"
     PREPARE_JOB = "jobs.prepare"
     TRAIN_JOB = "jobs.train"
     FAN_OUT_EVENT = "webhooks.fan_out"
@@ -53,8 +58,13 @@ class Work(StrEnum):
 
 _QUEUES = {
     Work.VALIDATE_FILE: Queue.DATASETS,
+    Work.ANALYSE_SEGMENT: Queue.DATASETS,
+    Work.COUNT_TOKENS: Queue.DATASETS,
+    Work.BUILD_VERSION: Queue.DATASETS,
+    Work.MAKE_PREVIEW: Queue.DATASETS,
     Work.ERASE_OBJECT: Queue.IO,
     Work.EXPIRE_UPLOAD: Queue.IO,
+    Work.PREFLIGHT: Queue.IO,
     Work.PREPARE_JOB: Queue.IO,
     Work.TRAIN_JOB: Queue.TRAINING,
     Work.FAN_OUT_EVENT: Queue.WEBHOOKS,

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from service.datasets import queries
 from service.datasets.errors import NotATrainingFile
-from service.datasets.schemas import Validation
-from service.datasets.tables import Finding, Report
+from service.datasets.queries import reports as queries
+from service.datasets.schemas.reports import Validation
+from service.datasets.tables.reports import Finding, Report
 from service.datasets.validation.examination import MIN_EXAMPLES, Examination, too_few
 from service.files import operations as files
 from service.kit.identifiers import new_id

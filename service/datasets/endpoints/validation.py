@@ -1,10 +1,12 @@
-"""HTTP face of validation: what is wrong with a file, before anybody trains on it."""
+"""Validation: what is wrong with a file, before anybody trains on it."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from service.datasets import operations, queries, schemas
+from service.datasets import operations
+from service.datasets.queries import reports as queries
+from service.datasets.schemas import reports as schemas
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
 from service.tenants.access import ProjectSession

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from service.datasets.tables import Finding, Report
+from service.datasets.tables.reports import Finding, Report
 from service.kit.pagination import paginate
 
 

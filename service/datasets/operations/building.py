@@ -1,0 +1,1 @@
+"""Builds the bytes of a version, and records how that ended."""

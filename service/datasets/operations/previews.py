@@ -1,0 +1,1 @@
+"""Previews: asked for, made by a worker, read."""

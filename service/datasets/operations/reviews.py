@@ -1,0 +1,1 @@
+"""Human review: queues, decisions, agreement, coverage."""

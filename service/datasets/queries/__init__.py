@@ -1,0 +1,1 @@
+"""Questions about data sets, by what they are about."""

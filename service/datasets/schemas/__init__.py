@@ -1,0 +1,1 @@
+"""Wire shapes of data sets, by what they are about."""

@@ -1,0 +1,1 @@
+"""Makes new lines from the lines of versions: dropped, redacted, shuffled, split, sampled, merged. Pure."""
