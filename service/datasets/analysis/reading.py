@@ -1,0 +1,144 @@
+"""Reads blocks of lines: good ones become columns, bad ones findings, and measures look at the good ones."""
+
+from collections.abc import Callable
+
+from service.datasets.analysis import near_duplicates
+from service.datasets.analysis.acceptance import Accepted, acceptance
+from service.datasets.analysis.batches import Flag
+from service.datasets.analysis.blocks import Block, LongLine
+from service.datasets.analysis.columns import Arrays
+from service.datasets.analysis.examples import Counted, Gathered, rest_of
+from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.options import Options
+from service.datasets.analysis.tallies import Tally
+from service.datasets.analysis.tokens import TokenSums
+from service.datasets.validation.findings import Finding, Place
+from service.datasets.validation.formats import Format, check, read
+from service.datasets.validation.lines import BOM, MAX_LINE_BYTES
+from service.settings import MiB
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Reader:
+    """Takes the blocks of one segment in their order."""
+
+    def __init__(self, format: Format, options: Options, *, begins: bool) -> None:  # noqa: A002
+        self.tally = Tally(options.keep)
+        self.sums = TokenSums()
+        self.parts: list[Arrays] = []
+        self.measures = [measure() for measure in MEASURES] if options.full else []
+        self.lines = 0
+        self.filled = 0
+        "Lines that are not blank."
+        self.is_utf16 = False
+        self._format = format
+        self._options = options
+        self._begins = begins
+        self._accept = acceptance(format)
+        self._blanks = range(0)
+
+    def take(self, block: Block | LongLine) -> None:
+        if isinstance(block, LongLine):
+            self.lines += 1
+            self.filled += 1
+            self.tally.add([_too_long(self.lines, block.bytes)])
+            return
+        if self._begins and not self.lines:
+            block = self._beginning(block)
+        if not self.is_utf16:
+            self._read(block)
+
+    def close(self) -> int:
+        """Settle what is open. How many blank lines stand at the end: what follows decides what they are."""
+        if self._blanks.stop == self.lines + 1:
+            return len(self._blanks)
+        self._count_blanks()
+        return 0
+
+    def _beginning(self, block: Block) -> Block:
+        """The first block of a file without its byte order mark."""
+        if block.data.startswith(_UTF16):
+            self.is_utf16 = True
+            self.lines = self.filled = 1
+            self.tally.add([Finding("error", "not_utf8", None, None, "The file is encoded as UTF-16.",
+                                    "Save it as UTF-8.")])
+        if not block.data.startswith(BOM):
+            return block
+        self.tally.add([Place.example(1).warning(
+            "byte_order_mark", "begins with a byte order mark, which many programs take for data.",
+            "Save the file as UTF-8 without BOM.")])
+        return Block(block.offset + len(BOM), block.data.removeprefix(BOM))
+
+    def _read(self, block: Block) -> None:
+        lines = block.data.split(b"\n")
+        accept = self._accept if len(block.data) <= MAX_LINE_BYTES else _only_short(self._accept)
+        gathered = Gathered()
+        rows, shapes, texts = gathered.rows.append, gathered.shapes.append, gathered.texts.append
+        for row, line in enumerate(lines):
+            accepted = accept(line)
+            if accepted is None:
+                self._look_closer(line, row, gathered)
+            else:
+                rows(row)
+                shapes(accepted[0])
+                texts(accepted[1])
+        if gathered.rows:
+            self._keep(gathered, lines, block.offset)
+        self.filled += len(lines)
+        self.lines += len(lines)
+
+    def _look_closer(self, line: bytes, row: int, gathered: Gathered) -> None:
+        number = self.lines + row + 1
+        if len(line) > MAX_LINE_BYTES:
+            self.tally.add([_too_long(number, len(line))])
+        elif not line or line.isspace():
+            self._blank(number)
+        else:
+            findings = check(line, number, self._format)
+            if not self.tally.add(findings) and (said := read(line, self._format)) is not None:
+                warned = any(finding.severity == "warning" for finding in findings)
+                gathered.add(row, said, flags=Flag.WARNED if warned else 0,
+                             rest=rest_of(line) if self._format == "reinforcement" else 0)
+
+    def _blank(self, number: int) -> None:
+        self.filled -= 1
+        if self._blanks.stop == number:
+            self._blanks = range(self._blanks.start, number + 1)
+        else:
+            self._count_blanks()
+            self._blanks = range(number, number + 1)
+
+    def _count_blanks(self) -> None:
+        count_blanks(self.tally, self._blanks)
+        self._blanks = range(0)
+
+    def _keep(self, gathered: Gathered, lines: list[bytes], offset: int) -> None:
+        counted = Counted(gathered, self._options.tokenizer, self.sums)
+        bands = None
+        if self._options.full:
+            batch = counted.batch(self.lines)
+            for measure in self.measures:
+                self.tally.add(measure.inspect(batch))
+            bands = near_duplicates.bands(batch)
+            counted.flags = batch.flags
+        self.parts.append(counted.arrays([len(line) for line in lines], before=self.lines, offset=offset, bands=bands))
+
+
+def count_blanks(tally: Tally, blanks: range) -> None:
+    """Count blank lines by their numbers; millions of them cost no time."""
+    room = tally.room("info", "blank_line")
+    tally.add(Finding("info", "blank_line", number, None, f"Line {number} is empty.", "Remove it.")
+              for number in blanks[:room])
+    if len(blanks) > room:
+        tally.count("info", "blank_line", len(blanks) - room)
+
+
+def _only_short(accept: Callable[[bytes], Accepted | None]) -> Callable[[bytes], Accepted | None]:
+    return lambda line: accept(line) if len(line) <= MAX_LINE_BYTES else None
+
+
+def _too_long(number: int, size: int) -> Finding:
+    return Place.example(number).error(
+        "line_too_long", f"is {size / MiB:,.0f} MB long, but a line may have at most {MAX_LINE_BYTES // MiB} MB.",
+        "Split the example, or link images instead of embedding them.")
