@@ -1,29 +1,25 @@
-"""The fast way: takes a line of which it is certain that nothing is wrong with it, and leaves all others alone.
+"""The fast way: takes lines of which it is certain that nothing is wrong with them, and leaves all others alone.
 
     line ─ plain ─▶ messages of text in an order that nobody objects to    most lines of most files
              └─ rich ─▶ with weights, names, calls and tools that were seen to be right before
-                          └─▶ None: look closer, the slow way
+                          └─▶ left over: look closer, the slow way
 """
 
 import re
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.validation.formats import Format
 
-Accepted = tuple[Shape, list[str]]
-"""The shape of an example and its texts."""
-Accept = Callable[[bytes], Accepted | None]
-
 _ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
-_CHAT = re.compile(r"[sd]?(ua)+")
-_QUESTION = re.compile(r"[sd]?(ua)*u")
 _MOST_ORDERS = 4096
-_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -47,15 +43,8 @@ class _Assistant(_Message, tag="assistant"):
     code: ClassVar[str] = "a"
 
 
-_Any = _System | _Developer | _User | _Assistant
-
-
 class _Chat(Struct, forbid_unknown_fields=True, gc=False):
-    messages: list[_Any]
-
-
-class _Input(Struct, forbid_unknown_fields=True, gc=False):
-    messages: list[_Any]
+    messages: list[_System | _Developer | _User | _Assistant]
 
 
 class _Output(Struct, forbid_unknown_fields=True, gc=False):
@@ -67,7 +56,7 @@ _Outputs = Annotated[list[_Output], Meta(min_length=1, max_length=1)]
 
 
 class _Pair(Struct, forbid_unknown_fields=True, gc=False):
-    input: _Input
+    input: _Chat
     preferred_output: _Outputs
     non_preferred_output: _Outputs
 
@@ -77,87 +66,112 @@ class _Completion(Struct, forbid_unknown_fields=True, gc=False):
     completion: Text
 
 
-_chat = msgspec.json.Decoder(_Chat).decode
-_pair = msgspec.json.Decoder(_Pair).decode
-_completion = msgspec.json.Decoder(_Completion).decode
+class _Orders(dict[str, Shape | None]):
+    """Shapes by the order of roles; None for an order that somebody may object to."""
 
-
-class _Orders:
-    """Orders of roles that were looked at: the shape of an example in that order, or None if it is not a usual one."""
-
-    def __init__(self, usual: re.Pattern[str], more: tuple[str, ...] = ()) -> None:
-        self._usual = usual
+    def __init__(self, usual: str, more: tuple[str, ...] = (), trained: str = "assistant") -> None:
+        super().__init__()
+        self._usual = re.compile(usual)
         self._more = more
-        self._known: dict[str, Shape | None] = {}
+        self._trained = trained
 
-    def __call__(self, order: str) -> Shape | None:
-        try:
-            return self._known[order]
-        except KeyError:
-            if len(self._known) >= _MOST_ORDERS:
-                self._known.clear()
-            self._known[order] = found = self._shape(order)
-            return found
-
-    def _shape(self, order: str) -> Shape | None:
-        if not self._usual.fullmatch(order):
-            return None
+    def __missing__(self, order: str) -> Shape | None:
+        if len(self) >= _MOST_ORDERS:
+            self.clear()
         roles = (*(_ROLES[code] for code in order), *self._more)
-        return shape_of(roles, tuple(role in {"assistant", "preferred"} and not self._more for role in roles))
+        fits = self._usual.fullmatch(order) is not None
+        self[order] = shape = shape_of(roles, tuple(role == self._trained for role in roles)) if fits else None
+        return shape
 
 
-_chats = _Orders(_CHAT)
-_pairs = _Orders(_QUESTION, ("preferred", "non_preferred"))
+_CHATS = _Orders("[sd]?(ua)+")
+_PAIRS = _Orders("[sd]?(ua)*u", ("preferred", "non_preferred"), "preferred")
 _COMPLETION = shape_of(("prompt", "completion"), (False, True))
+Accepted = tuple[Shape | None, list[str]]
 
 
-def accept_chat(line: bytes) -> Accepted | None:
-    try:
-        messages = _chat(line).messages
-    except _REFUSALS:
-        return None
-    shape = _chats("".join([message.code for message in messages]))
-    if shape is None or not _is_plain(line, 1 + 2 * len(messages)):
-        return None
-    return shape, [message.content for message in messages]
+def _chat(example: _Chat) -> Accepted:
+    messages = example.messages
+    return _CHATS["".join([message.code for message in messages])], [message.content for message in messages]
 
 
-def accept_pair(line: bytes) -> Accepted | None:
-    try:
-        pair = _pair(line)
-    except _REFUSALS:
-        return None
-    messages, better, worse = pair.input.messages, pair.preferred_output[0].content, pair.non_preferred_output[0].content
-    shape = _pairs("".join([message.code for message in messages]))
-    if shape is None or better == worse or not _is_plain(line, 8 + 2 * len(messages)):
-        return None
-    return shape, [*(message.content for message in messages), better, worse]
+def _pair(example: _Pair) -> Accepted:
+    messages, better, worse = example.input.messages, example.preferred_output[0], example.non_preferred_output[0]
+    shape = _PAIRS["".join([message.code for message in messages])] if better.content != worse.content else None
+    return shape, [*(message.content for message in messages), better.content, worse.content]
 
 
-def accept_completion(line: bytes) -> Accepted | None:
-    try:
-        example = _completion(line)
-    except _REFUSALS:
-        return None
-    return (_COMPLETION, [example.prompt, example.completion]) if _is_plain(line, 2) else None
+def _completion(example: _Completion) -> Accepted:
+    return _COMPLETION, [example.prompt, example.completion]
 
 
-def _is_plain(line: bytes, keys: int) -> bool:
-    """Whether a line has no key twice, which msgspec lets pass, and no NUL.
+@dataclass(slots=True)
+class Taken:
+    """Lines that were taken, by their row, what they say, and the rows that are left, all in their order."""
 
-    A key's quote is followed by its colon, and inside of a string that quote would be escaped, so counting tells;
-    blanks before a colon only make it look closer.
-    """
-    return line.count(b'":') - line.count(b'\\":') == keys and b"\\u0000" not in line
-
-
-def accept_nothing(line: bytes) -> Accepted | None:  # noqa: ARG001
-    return None
+    rows: list[int]
+    shapes: list[Shape]
+    texts: list[list[str]]
+    left: list[int]
 
 
-_BY_FORMAT: dict[Format, Accept] = {"chat": accept_chat, "preference": accept_pair, "completion": accept_completion}
+class Acceptance:
+    """The fast way for one format. An example has so many quotes of its own, and so many for each text."""
+
+    def __init__(self, kind: Any, understand: Callable[[Any], Accepted], quotes: int, quotes_of_text: int) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+        self._understand = understand
+        self._quotes = quotes
+        self._quotes_of_text = quotes_of_text
+
+    def take(self, data: bytes, lines: list[bytes]) -> Taken:
+        """Take what is certainly clean of `lines`, which are those of `data`."""
+        decode, understand = self._decode, self._understand
+        taken = Taken([], [], [], [])
+        rows, shapes, texts, left = taken.rows.append, taken.shapes.append, taken.texts.append, taken.left.append
+        for row, line in enumerate(lines):
+            try:
+                shape, said = understand(decode(line))
+            except REFUSALS:
+                shape = None
+            if shape is None:
+                left(row)
+            else:
+                rows(row)
+                shapes(shape)
+                texts(said)
+        return taken if self._has_nothing_else(data, lines, taken) else self._without_doubtful(lines, taken)
+
+    def _has_nothing_else(self, data: bytes, lines: list[bytes], taken: Taken) -> bool:
+        """Whether in what was taken no key comes twice and no NUL stands, looked at all together."""
+        if b"\\u0000" in data or b'\\\\"' in data:
+            return False
+        return delimiters(data) - sum(delimiters(lines[row]) for row in taken.left) == self._wanted(taken.texts)
+
+    def _wanted(self, texts: list[list[str]]) -> int:
+        return self._quotes * len(texts) + self._quotes_of_text * sum(map(len, texts))
+
+    def _without_doubtful(self, lines: list[bytes], taken: Taken) -> Taken:
+        """The same line by line."""
+        kept = Taken([], [], [], taken.left)
+        for row, shape, texts in zip(taken.rows, taken.shapes, taken.texts, strict=True):
+            line = lines[row]
+            if b"\\u0000" in line or delimiters(line) != self._wanted([texts]):
+                kept.left.append(row)
+            else:
+                kept.rows.append(row)
+                kept.shapes.append(shape)
+                kept.texts.append(texts)
+        kept.left.sort()
+        return kept
 
 
-def acceptance(format: Format) -> Accept:  # noqa: A002
-    """The fast way for lines of one format. None from it means "look closer", never "it is wrong"."""
-    return _BY_FORMAT.get(format, accept_nothing)
+_NOTHING = Acceptance(msgspec.Raw, lambda _: (None, []), 0, 0)
+_BY_FORMAT: dict[Format, Acceptance] = {
+    "chat": Acceptance(_Chat, _chat, 2, 8), "preference": Acceptance(_Pair, _pair, 16, 8),
+    "completion": Acceptance(_Completion, _completion, 0, 4)}
+
+
+def acceptance(format: Format) -> Acceptance:  # noqa: A002
+    """The fast way for lines of one format. What it leaves is not wrong, but may be."""
+    return _BY_FORMAT.get(format, _NOTHING)

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from service.datasets.analysis.batches import Batch, Said
+from service.datasets.analysis.acceptance import Taken
+from service.datasets.analysis.batches import Batch, Flag, Said
 from service.datasets.analysis.columns import BANDS, TYPES, Arrays
 from service.datasets.analysis.hashes import hashed, hashes
 from service.datasets.analysis.shapes import Shape, shape_of
@@ -20,23 +21,30 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class Gathered:
     """Rows of one block, in the order of their lines."""
 
-    def __init__(self) -> None:
-        self.rows: list[int] = []
+    def __init__(self, taken: Taken) -> None:
+        self.rows = taken.rows
         "Which line of the block each is."
-        self.shapes: list[Shape] = []
-        self.texts: list[list[str]] = []
+        self.shapes = taken.shapes
+        self.texts = taken.texts
         self.rests: dict[int, int] = {}
-        self.flags: dict[int, int] = {}
+        self.warned: set[int] = set()
 
-    def add(self, row: int, said: Sequence[Said], *, flags: int = 0, rest: int = 0) -> None:
-        """Add an example that came the slow way."""
-        if flags:
-            self.flags[len(self.rows)] = flags
-        if rest:
-            self.rests[len(self.rows)] = rest
+    def add(self, row: int, shape: Shape, texts: list[str]) -> None:
+        """Add an example, in order or not."""
         self.rows.append(row)
-        self.shapes.append(shape_of(tuple(role for role, _, _ in said), tuple(trained for _, _, trained in said)))
-        self.texts.append([text for _, text, _ in said])
+        self.shapes.append(shape)
+        self.texts.append(texts)
+
+    def say(self, row: int, said: Sequence[Said]) -> None:
+        """The same for one whose texts know their roles."""
+        shape = shape_of(tuple(role for role, _, _ in said), tuple(trained for _, _, trained in said))
+        self.add(row, shape, [text for _, text, _ in said])
+
+    def sort(self) -> None:
+        order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
+        self.rows = [self.rows[at] for at in order]
+        self.shapes = [self.shapes[at] for at in order]
+        self.texts = [self.texts[at] for at in order]
 
 
 class Counted:
@@ -58,8 +66,8 @@ class Counted:
         learnt = np.concatenate(([0], np.cumsum(np.where(learned, counts, 0))))[self.firsts]
         self.trainable = np.diff(learnt)
         self.flags = np.zeros(len(shapes), np.uint32)
-        for row, flags in gathered.flags.items():
-            self.flags[row] = flags
+        if gathered.warned:
+            self.flags[[row in gathered.warned for row in gathered.rows]] = Flag.WARNED
 
     def batch(self, before: int) -> Batch:
         """As measures see it; the block begins after line number `before`."""
@@ -74,7 +82,8 @@ class Counted:
         rows = np.array(self._gathered.rows)
         sizes = np.array(lengths, np.int64)
         begins = np.cumsum(sizes + 1) - sizes - 1 + offset
-        exact, prompt, answer = hashes(self._gathered.shapes, self._gathered.texts, self._gathered.rests)
+        rests = [self._gathered.rests.get(row, 0) for row in self._gathered.rows] if self._gathered.rests else None
+        exact, prompt, answer = hashes(self._gathered.shapes, self._gathered.texts, rests)
         columns = {"line": rows + 1 + before, "offset": begins[rows], "length": sizes[rows], "tokens": self.lengths,
                    "trainable": self.trainable, "flags": self.flags, "exact": exact, "prompt": prompt, "answer": answer}
         arrays: Arrays = {name: columns[name].astype(kind, copy=False) for name, kind in TYPES.items()}

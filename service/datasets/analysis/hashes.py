@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest as _digest
 
 from service.datasets.analysis.shapes import Shape
 
@@ -14,27 +14,25 @@ Hashes = NDArray[np.uint64]
 
 
 def hashed(texts: Sequence[str]) -> int:
-    return xxhash.xxh3_64_intdigest("\0".join(texts).encode())
+    return _digest("\0".join(texts).encode())
 
 
-def hashes(shapes: Sequence[Shape], texts: Sequence[list[str]], rests: dict[int, int]) -> tuple[Hashes, Hashes, Hashes]:
+def hashes(shapes: Sequence[Shape], texts: Sequence[list[str]], rests: Sequence[int] | None) -> tuple[Hashes, Hashes, Hashes]:
     """Hashes of all, of the prompt and of the answer, for each example.
 
-    `rests` are hashes of what some examples hold besides their texts, by row: it belongs to the answer.
+    `rests` are hashes of what examples hold besides their texts: it belongs to the answer.
     """
-    said = [hashed(each[:shape.split]) for shape, each in zip(shapes, texts, strict=True)]
-    answers = _mixed(np.array([hashed(each[shape.split:]) for shape, each in zip(shapes, texts, strict=True)], np.uint64),
-                     np.zeros(len(texts), np.uint64))
-    for row, rest in rests.items():
-        answers[row] ^= np.uint64(rest)
-    asked = np.array([shape.asks for shape in shapes], np.bool_)
-    prompts = _mixed(np.array(said, np.uint64), np.array([shape.prompt_tag for shape in shapes], np.uint64))
-    exact = _mixed(_mixed(prompts, answers), np.array([shape.tag for shape in shapes], np.uint64))
-    return exact, np.where(asked, prompts, np.uint64(0)), answers
+    splits = [shape.split for shape in shapes]
+    prompts = _mixed([_digest("\0".join(each[:split]).encode()) for each, split in zip(texts, splits, strict=True)],
+                     [shape.prompt_tag for shape in shapes])
+    answers = _mixed([_digest(each[-1].encode()) if len(each) == split + 1 else hashed(each[split:])
+                      for each, split in zip(texts, splits, strict=True)], rests or [0] * len(texts))
+    exact = _mixed(_mixed(prompts, answers), [shape.tag for shape in shapes])
+    return exact, np.where([shape.asks for shape in shapes], prompts, np.uint64(0)), answers
 
 
-def _mixed(first: Hashes, second: Hashes) -> Hashes:
-    mixed = first * _MIX[0] ^ (second + _MIX[1])
+def _mixed(first: Sequence[int] | Hashes, second: Sequence[int] | Hashes) -> Hashes:
+    mixed = np.asarray(first, np.uint64) * _MIX[0] ^ (np.asarray(second, np.uint64) + _MIX[1])
     mixed ^= mixed >> _FOLD
     mixed *= _MIX[2]
     return mixed ^ (mixed >> _FOLD)

@@ -1,15 +1,13 @@
 """Reads blocks of lines: good ones become columns, bad ones findings, and measures look at the good ones."""
 
-from collections.abc import Callable
-
 from service.datasets.analysis import near_duplicates
-from service.datasets.analysis.acceptance import Accepted, acceptance
-from service.datasets.analysis.batches import Flag
+from service.datasets.analysis.acceptance import Taken, acceptance
 from service.datasets.analysis.blocks import Block, LongLine
 from service.datasets.analysis.columns import Arrays
 from service.datasets.analysis.examples import Counted, Gathered, rest_of
 from service.datasets.analysis.measures import MEASURES
 from service.datasets.analysis.options import Options
+from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.findings import Finding, Place
@@ -35,7 +33,7 @@ class Reader:
         self._format = format
         self._options = options
         self._begins = begins
-        self._accept = acceptance(format)
+        self._acceptance = acceptance(format)
         self._blanks = range(0)
 
     def take(self, block: Block | LongLine) -> None:
@@ -72,17 +70,15 @@ class Reader:
 
     def _read(self, block: Block) -> None:
         lines = block.data.split(b"\n")
-        accept = self._accept if len(block.data) <= MAX_LINE_BYTES else _only_short(self._accept)
-        gathered = Gathered()
-        rows, shapes, texts = gathered.rows.append, gathered.shapes.append, gathered.texts.append
-        for row, line in enumerate(lines):
-            accepted = accept(line)
-            if accepted is None:
-                self._look_closer(line, row, gathered)
-            else:
-                rows(row)
-                shapes(accepted[0])
-                texts(accepted[1])
+        if len(block.data) <= MAX_LINE_BYTES:
+            taken = self._acceptance.take(block.data, lines)
+        else:  # one of them may be too long
+            taken = Taken([], [], [], [*range(len(lines))])
+        gathered = Gathered(taken)
+        for row in taken.left:
+            self._look_closer(lines[row], row, gathered)
+        if taken.left:
+            gathered.sort()
         if gathered.rows:
             self._keep(gathered, lines, block.offset)
         self.filled += len(lines)
@@ -94,12 +90,21 @@ class Reader:
             self.tally.add([_too_long(number, len(line))])
         elif not line or line.isspace():
             self._blank(number)
+        elif self._format == "chat" and (accepted := accept_rich(line)) is not None:
+            gathered.add(row, *accepted)
         else:
-            findings = check(line, number, self._format)
-            if not self.tally.add(findings) and (said := read(line, self._format)) is not None:
-                warned = any(finding.severity == "warning" for finding in findings)
-                gathered.add(row, said, flags=Flag.WARNED if warned else 0,
-                             rest=rest_of(line) if self._format == "reinforcement" else 0)
+            self._explain(line, number, row, gathered)
+
+    def _explain(self, line: bytes, number: int, row: int, gathered: Gathered) -> None:
+        """The slow way."""
+        findings = check(line, number, self._format)
+        if self.tally.add(findings) or (said := read(line, self._format)) is None:
+            return
+        gathered.say(row, said)
+        if any(finding.severity == "warning" for finding in findings):
+            gathered.warned.add(row)
+        if self._format == "reinforcement":
+            gathered.rests[row] = rest_of(line)
 
     def _blank(self, number: int) -> None:
         self.filled -= 1
@@ -132,10 +137,6 @@ def count_blanks(tally: Tally, blanks: range) -> None:
               for number in blanks[:room])
     if len(blanks) > room:
         tally.count("info", "blank_line", len(blanks) - room)
-
-
-def _only_short(accept: Callable[[bytes], Accepted | None]) -> Callable[[bytes], Accepted | None]:
-    return lambda line: accept(line) if len(line) <= MAX_LINE_BYTES else None
 
 
 def _too_long(number: int, size: int) -> Finding:

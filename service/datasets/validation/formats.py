@@ -46,5 +46,5 @@ def _messages(value: dict) -> list[Said]:  # type: ignore[type-arg]
         said.append((message["role"], content or "", trained))
         for call in message.get("tool_calls") or ():
             function = call["function"]
-            said.append(("call", json.dumps([function["name"], function["arguments"]]), trained))
+            said.append(("call", json.dumps([function["name"], function["arguments"]], separators=(",", ":"), ensure_ascii=False), trained))
     return said
