@@ -6,18 +6,20 @@
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, compress, pairwise, repeat
+from operator import attrgetter, contains
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 
-from service.datasets.analysis.quotes import delimiters
-from service.datasets.analysis.shapes import Shape, shape_of
+from service.datasets.analysis.shapes import ROLES, Shape, shape_of
 from service.datasets.validation.formats import Format
 
-_ROLES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 _MOST_ORDERS = 4096
 REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Text = Annotated[str, Meta(min_length=1)]
@@ -28,37 +30,40 @@ class _Message(Struct, forbid_unknown_fields=True, tag_field="role", gc=False):
 
 
 class _System(_Message, tag="system"):
-    code: ClassVar[str] = "s"
+    code: ClassVar[int] = ROLES.index("system")
 
 
 class _Developer(_Message, tag="developer"):
-    code: ClassVar[str] = "d"
+    code: ClassVar[int] = ROLES.index("developer")
 
 
 class _User(_Message, tag="user"):
-    code: ClassVar[str] = "u"
+    code: ClassVar[int] = ROLES.index("user")
 
 
 class _Assistant(_Message, tag="assistant"):
-    code: ClassVar[str] = "a"
+    code: ClassVar[int] = ROLES.index("assistant")
+
+
+class _Preferred(_Message, tag="assistant"):
+    code: ClassVar[int] = ROLES.index("preferred")
+
+
+class _NonPreferred(_Message, tag="assistant"):
+    code: ClassVar[int] = ROLES.index("non_preferred")
 
 
 class _Chat(Struct, forbid_unknown_fields=True, gc=False):
     messages: list[_System | _Developer | _User | _Assistant]
 
 
-class _Output(Struct, forbid_unknown_fields=True, gc=False):
-    role: Literal["assistant"]
-    content: Text
-
-
-_Outputs = Annotated[list[_Output], Meta(min_length=1, max_length=1)]
+_One = Meta(min_length=1, max_length=1)
 
 
 class _Pair(Struct, forbid_unknown_fields=True, gc=False):
     input: _Chat
-    preferred_output: _Outputs
-    non_preferred_output: _Outputs
+    preferred_output: Annotated[list[_Preferred], _One]
+    non_preferred_output: Annotated[list[_NonPreferred], _One]
 
 
 class _Completion(Struct, forbid_unknown_fields=True, gc=False):
@@ -66,43 +71,47 @@ class _Completion(Struct, forbid_unknown_fields=True, gc=False):
     completion: Text
 
 
-class _Orders(dict[str, Shape | None]):
-    """Shapes by the order of roles; None for an order that somebody may object to."""
+class _Orders(dict[bytes, Shape | None]):
+    """Shapes by the codes of their roles; None for an order that somebody may object to."""
 
-    def __init__(self, usual: str, more: tuple[str, ...] = (), trained: str = "assistant") -> None:
+    def __init__(self, usual: str, trained: str) -> None:
         super().__init__()
-        self._usual = re.compile(usual)
-        self._more = more
+        letters = {"s": "system", "d": "developer", "u": "user", "a": "assistant", "p": "preferred",
+                   "n": "non_preferred", "P": "prompt", "C": "completion"}
+        self._usual = re.compile("".join(re.escape(chr(ROLES.index(letters[each]))) if each in letters else each
+                                         for each in usual).encode())
         self._trained = trained
 
-    def __missing__(self, order: str) -> Shape | None:
+    def __missing__(self, order: bytes) -> Shape | None:
         if len(self) >= _MOST_ORDERS:
             self.clear()
-        roles = (*(_ROLES[code] for code in order), *self._more)
+        roles = tuple(ROLES[code] for code in order)
         fits = self._usual.fullmatch(order) is not None
         self[order] = shape = shape_of(roles, tuple(role == self._trained for role in roles)) if fits else None
         return shape
 
 
-_CHATS = _Orders("[sd]?(ua)+")
-_PAIRS = _Orders("[sd]?(ua)*u", ("preferred", "non_preferred"), "preferred")
-_COMPLETION = shape_of(("prompt", "completion"), (False, True))
-Accepted = tuple[Shape | None, list[str]]
+Texts = tuple[list[str], bytes, list[int]]
+"""Texts of examples, one after another, the codes of their roles, and how many each example has."""
 
 
-def _chat(example: _Chat) -> Accepted:
-    messages = example.messages
-    return _CHATS["".join([message.code for message in messages])], [message.content for message in messages]
+def _of_chats(examples: list[_Chat]) -> Texts:
+    return _of_messages([example.messages for example in examples])
 
 
-def _pair(example: _Pair) -> Accepted:
-    messages, better, worse = example.input.messages, example.preferred_output[0], example.non_preferred_output[0]
-    shape = _PAIRS["".join([message.code for message in messages])] if better.content != worse.content else None
-    return shape, [*(message.content for message in messages), better.content, worse.content]
+def _of_pairs(examples: list[_Pair]) -> Texts:
+    return _of_messages([[*example.input.messages, example.preferred_output[0], example.non_preferred_output[0]]
+                         for example in examples])
 
 
-def _completion(example: _Completion) -> Accepted:
-    return _COMPLETION, [example.prompt, example.completion]
+def _of_messages(messages: Sequence[Sequence[Any]]) -> Texts:
+    flat = list(chain.from_iterable(messages))
+    return list(map(attrgetter("content"), flat)), bytes(map(attrgetter("code"), flat)), list(map(len, messages))
+
+
+def _of_completions(examples: list[_Completion]) -> Texts:
+    texts = [text for example in examples for text in (example.prompt, example.completion)]
+    return texts, bytes((ROLES.index("prompt"), ROLES.index("completion"))) * len(examples), [2] * len(examples)
 
 
 @dataclass(slots=True)
@@ -111,65 +120,64 @@ class Taken:
 
     rows: list[int]
     shapes: list[Shape]
-    texts: list[list[str]]
+    texts: list[str]
+    "Of all, one after another."
     left: list[int]
 
 
 class Acceptance:
     """The fast way for one format. An example has so many quotes of its own, and so many for each text."""
 
-    def __init__(self, kind: Any, understand: Callable[[Any], Accepted], quotes: int, quotes_of_text: int) -> None:
+    def __init__(self, kind: Any, flatten: Callable[[list[Any]], Texts], orders: _Orders, quotes: tuple[int, int]) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
-        self._understand = understand
+        self._flatten = flatten
+        self._orders = orders
         self._quotes = quotes
-        self._quotes_of_text = quotes_of_text
 
-    def take(self, data: bytes, lines: list[bytes]) -> Taken:
-        """Take what is certainly clean of `lines`, which are those of `data`."""
-        decode, understand = self._decode, self._understand
-        taken = Taken([], [], [], [])
-        rows, shapes, texts, left = taken.rows.append, taken.shapes.append, taken.texts.append, taken.left.append
+    def take(self, data: bytes, lines: list[bytes], quotes: NDArray[np.int64]) -> Taken:
+        """Take what is certainly clean of the lines of `data`, which have so many quotes that delimit a string."""
+        examples, left = self._decoded(lines)
+        rows = [*compress(range(len(lines)), [row not in skipped for row in range(len(lines))])] if (
+            skipped := set(left)) else [*range(len(lines))]
+        texts, codes, sizes = self._flatten(examples)
+        orders = self._orders
+        shapes = [orders[codes[start:end]] for start, end in pairwise(accumulate(sizes, initial=0))]
+        clean = quotes[rows] == np.array(sizes, np.int64) * self._quotes[1] + self._quotes[0]  # else a key comes twice
+        clean &= [shape is not None for shape in shapes]
+        self._doubt(texts, sizes, clean)
+        if clean.all():
+            return Taken(rows, shapes, texts, left)  # type: ignore[arg-type]  # none of them is None
+        return Taken([*compress(rows, clean)], [*compress(shapes, clean)],  # type: ignore[list-item]
+                     [*compress(texts, np.repeat(clean, sizes))], sorted([*left, *compress(rows, ~clean)]))
+
+    def _decoded(self, lines: list[bytes]) -> tuple[list[Any], list[int]]:
+        decode = self._decode
+        examples: list[Any] = []
+        left: list[int] = []
+        keep = examples.append
         for row, line in enumerate(lines):
             try:
-                shape, said = understand(decode(line))
+                keep(decode(line))
             except REFUSALS:
-                shape = None
-            if shape is None:
-                left(row)
-            else:
-                rows(row)
-                shapes(shape)
-                texts(said)
-        return taken if self._has_nothing_else(data, lines, taken) else self._without_doubtful(lines, taken)
+                left.append(row)
+        return examples, left
 
-    def _has_nothing_else(self, data: bytes, lines: list[bytes], taken: Taken) -> bool:
-        """Whether in what was taken no key comes twice and no NUL stands, looked at all together."""
-        if b"\\u0000" in data or b'\\\\"' in data:
-            return False
-        return delimiters(data) - sum(delimiters(lines[row]) for row in taken.left) == self._wanted(taken.texts)
-
-    def _wanted(self, texts: list[list[str]]) -> int:
-        return self._quotes * len(texts) + self._quotes_of_text * sum(map(len, texts))
-
-    def _without_doubtful(self, lines: list[bytes], taken: Taken) -> Taken:
-        """The same line by line."""
-        kept = Taken([], [], [], taken.left)
-        for row, shape, texts in zip(taken.rows, taken.shapes, taken.texts, strict=True):
-            line = lines[row]
-            if b"\\u0000" in line or delimiters(line) != self._wanted([texts]):
-                kept.left.append(row)
-            else:
-                kept.rows.append(row)
-                kept.shapes.append(shape)
-                kept.texts.append(texts)
-        kept.left.sort()
-        return kept
+    def _doubt(self, texts: list[str], sizes: list[int], clean: NDArray[np.bool_]) -> None:
+        """Unmark examples with a NUL, or with two answers that are the same."""
+        if any(map(contains, texts, repeat("\0"))):
+            owners = np.repeat(np.arange(len(sizes)), sizes)
+            clean[owners[["\0" in text for text in texts]]] = False
+        if self._orders is _PAIRS:
+            ends = np.cumsum(sizes)
+            clean &= [texts[end - 2] != texts[end - 1] for end in ends.tolist()]
 
 
-_NOTHING = Acceptance(msgspec.Raw, lambda _: (None, []), 0, 0)
+_PAIRS = _Orders("[sd]?(ua)*upn", "preferred")
+_NOTHING = Acceptance(None, _of_completions, _Orders("PC", ""), (0, 0))
 _BY_FORMAT: dict[Format, Acceptance] = {
-    "chat": Acceptance(_Chat, _chat, 2, 8), "preference": Acceptance(_Pair, _pair, 16, 8),
-    "completion": Acceptance(_Completion, _completion, 0, 4)}
+    "chat": Acceptance(_Chat, _of_chats, _Orders("[sd]?(ua)+", "assistant"), (2, 8)),
+    "preference": Acceptance(_Pair, _of_pairs, _PAIRS, (8, 8)),
+    "completion": Acceptance(_Completion, _of_completions, _Orders("PC", "completion"), (0, 4))}
 
 
 def acceptance(format: Format) -> Acceptance:  # noqa: A002

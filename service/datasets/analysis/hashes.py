@@ -1,38 +1,48 @@
 """Hashes of what examples say: equal texts are equal, however their JSON is spelt."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest as _digest
 
-from service.datasets.analysis.shapes import Shape
-
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 _FOLD = np.uint64(29)
-Hashes = NDArray[np.uint64]
+Numbers = NDArray[np.uint64]
 
 
-def hashed(texts: Sequence[str]) -> int:
-    return _digest("\0".join(texts).encode())
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Texts of examples, one after another. Example e has texts firsts[e] to firsts[e + 1], its answer from splits[e]."""
+
+    texts: list[str]
+    codes: NDArray[np.uint8]
+    learned: NDArray[np.bool_]
+    firsts: NDArray[np.int64]
+    splits: NDArray[np.int64]
 
 
-def hashes(shapes: Sequence[Shape], texts: Sequence[list[str]], rests: Sequence[int] | None) -> tuple[Hashes, Hashes, Hashes]:
-    """Hashes of all, of the prompt and of the answer, for each example.
+def hashes(said: Said) -> tuple[Numbers, Numbers]:
+    """Hashes of the prompt and of the answer of each example: of their texts, roles and order."""
+    each = np.array(list(map(_digest, map(str.encode, said.texts))), np.uint64)
+    # an answer is the same after whatever prompt: its texts are counted from its own beginning
+    marks = np.zeros(len(said.texts) + 1, np.int64)
+    marks[said.splits] = said.splits
+    marks[said.firsts[:-1]] = said.firsts[:-1]
+    begins = np.maximum.accumulate(marks)[:-1]
+    places = ((np.arange(len(said.texts)) - begins) << 8 | said.codes.astype(np.int64) << 1 | said.learned).astype(np.uint64)
+    sums = np.zeros(len(said.texts) + 1, np.uint64)
+    np.cumsum(mixed(each, places), out=sums[1:])
+    return sums[said.splits] - sums[said.firsts[:-1]], sums[said.firsts[1:]] - sums[said.splits]
 
-    `rests` are hashes of what examples hold besides their texts: it belongs to the answer.
-    """
-    splits = [shape.split for shape in shapes]
-    prompts = _mixed([_digest("\0".join(each[:split]).encode()) for each, split in zip(texts, splits, strict=True)],
-                     [shape.prompt_tag for shape in shapes])
-    answers = _mixed([_digest(each[-1].encode()) if len(each) == split + 1 else hashed(each[split:])
-                      for each, split in zip(texts, splits, strict=True)], rests or [0] * len(texts))
-    exact = _mixed(_mixed(prompts, answers), [shape.tag for shape in shapes])
-    return exact, np.where([shape.asks for shape in shapes], prompts, np.uint64(0)), answers
+
+def mixed(first: Numbers, second: Numbers) -> Numbers:
+    """One number from two, whose order matters."""
+    mix = first * _MIX[0] ^ (second + _MIX[1]) * _MIX[2]
+    mix ^= mix >> _FOLD
+    mix *= _MIX[2]
+    return mix ^ (mix >> _FOLD)
 
 
-def _mixed(first: Sequence[int] | Hashes, second: Sequence[int] | Hashes) -> Hashes:
-    mixed = np.asarray(first, np.uint64) * _MIX[0] ^ (np.asarray(second, np.uint64) + _MIX[1])
-    mixed ^= mixed >> _FOLD
-    mixed *= _MIX[2]
-    return mixed ^ (mixed >> _FOLD)
+def hashed(text: bytes) -> int:
+    return _digest(text)

@@ -1,5 +1,8 @@
 """Reads blocks of lines: good ones become columns, bad ones findings, and measures look at the good ones."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.datasets.analysis import near_duplicates
 from service.datasets.analysis.acceptance import Taken, acceptance
 from service.datasets.analysis.blocks import Block, LongLine
@@ -7,6 +10,7 @@ from service.datasets.analysis.columns import Arrays
 from service.datasets.analysis.examples import Counted, Gathered, rest_of
 from service.datasets.analysis.measures import MEASURES
 from service.datasets.analysis.options import Options
+from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
@@ -70,27 +74,28 @@ class Reader:
 
     def _read(self, block: Block) -> None:
         lines = block.data.split(b"\n")
+        lengths = np.array([len(line) for line in lines], np.int64)
+        quotes = delimiters(block.data, np.cumsum(lengths + 1))
         if len(block.data) <= MAX_LINE_BYTES:
-            taken = self._acceptance.take(block.data, lines)
+            taken = self._acceptance.take(block.data, lines, quotes)
         else:  # one of them may be too long
             taken = Taken([], [], [], [*range(len(lines))])
         gathered = Gathered(taken)
         for row in taken.left:
-            self._look_closer(lines[row], row, gathered)
-        if taken.left:
-            gathered.sort()
+            self._look_closer(lines[row], row, int(quotes[row]), gathered)
+        gathered.close()
         if gathered.rows:
-            self._keep(gathered, lines, block.offset)
+            self._keep(gathered, lengths, block.offset)
         self.filled += len(lines)
         self.lines += len(lines)
 
-    def _look_closer(self, line: bytes, row: int, gathered: Gathered) -> None:
+    def _look_closer(self, line: bytes, row: int, quotes: int, gathered: Gathered) -> None:
         number = self.lines + row + 1
         if len(line) > MAX_LINE_BYTES:
             self.tally.add([_too_long(number, len(line))])
         elif not line or line.isspace():
             self._blank(number)
-        elif self._format == "chat" and (accepted := accept_rich(line)) is not None:
+        elif self._format == "chat" and (accepted := accept_rich(line, quotes)) is not None:
             gathered.add(row, *accepted)
         else:
             self._explain(line, number, row, gathered)
@@ -118,8 +123,8 @@ class Reader:
         count_blanks(self.tally, self._blanks)
         self._blanks = range(0)
 
-    def _keep(self, gathered: Gathered, lines: list[bytes], offset: int) -> None:
-        counted = Counted(gathered, self._options.tokenizer, self.sums)
+    def _keep(self, gathered: Gathered, lengths: NDArray[np.int64], offset: int) -> None:
+        counted = Counted(gathered, self._options.tokenizer, self.sums, ids=self._options.full)
         bands = None
         if self._options.full:
             batch = counted.batch(self.lines)
@@ -127,7 +132,7 @@ class Reader:
                 self.tally.add(measure.inspect(batch))
             bands = near_duplicates.bands(batch)
             counted.flags = batch.flags
-        self.parts.append(counted.arrays([len(line) for line in lines], before=self.lines, offset=offset, bands=bands))
+        self.parts.append(counted.arrays(lengths, before=self.lines, offset=offset, bands=bands))
 
 
 def count_blanks(tally: Tally, blanks: range) -> None:

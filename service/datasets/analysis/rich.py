@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.analysis.toolsets import Toolset, Toolsets
 
@@ -66,8 +65,8 @@ _decode = msgspec.json.Decoder(_Chat).decode
 _toolsets = Toolsets()
 
 
-def accept_rich(line: bytes) -> tuple[Shape, list[str]] | None:
-    """The shape and the texts of a chat with which certainly nothing is wrong."""
+def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
+    """The shape and the texts of a chat with which certainly nothing is wrong; so many quotes delimit its strings."""
     try:
         chat = _decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -78,7 +77,7 @@ def accept_rich(line: bytes) -> tuple[Shape, list[str]] | None:
     heard = _Hearing(tools, 2 * (chat.parallel_tool_calls is not UNSET))
     if not all([heard.take(message) for message in chat.messages]) or not _ORDER.fullmatch(heard.order):
         return None
-    if delimiters(line) != heard.quotes or not any(heard.trained):
+    if quotes != heard.quotes or not any(heard.trained):
         return None
     return shape_of(tuple(heard.roles), tuple(heard.trained)), heard.texts
 

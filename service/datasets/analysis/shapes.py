@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-import xxhash
-
 ROLES = ("system", "developer", "user", "assistant", "tool", "function", "tools", "call",
          "preferred", "non_preferred", "prompt", "completion")
 _CODES = {role: code for code, role in enumerate(ROLES)}
@@ -27,16 +25,13 @@ class Shape:
     messages: int
     asks: bool
     "Whether somebody asks something before the answer."
-    tag: int
-    prompt_tag: int
 
 
 @lru_cache(maxsize=4096)
 def shape_of(roles: tuple[str, ...], trained: tuple[bool, ...]) -> Shape:
     split = max((at for at, role in enumerate(roles) if role in _ANSWERS), default=len(roles))
     messages = sum(role not in _UNSAID for role in roles)
-    codes, learned = bytes(_CODES[role] for role in roles), bytes(trained)
     return Shape(
-        roles=roles, trained=trained, codes=codes, learned=learned, split=split, messages=messages,
-        overhead=4 * messages + 1 if messages else 0, asks=any(role in {"user", "prompt"} for role in roles[:split]),
-        tag=xxhash.xxh3_64_intdigest(codes + learned, split), prompt_tag=xxhash.xxh3_64_intdigest(codes[:split]))
+        roles=roles, trained=trained, codes=bytes(_CODES[role] for role in roles), learned=bytes(trained), split=split,
+        messages=messages,
+        overhead=4 * messages + 1 if messages else 0, asks=any(role in {"user", "prompt"} for role in roles[:split]))

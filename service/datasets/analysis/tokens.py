@@ -18,6 +18,8 @@ _TOLD = 20
 
 
 class Encoder(Protocol):
+    def count(self, text: str) -> int: ...
+
     def encode_batch_to_numpy(self, texts: list[str], threads: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...
 
 
@@ -31,6 +33,14 @@ def encoder(name: str) -> Encoder:
 def encode(texts: list[str], tokenizer: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Ids of all texts, one after another, and where each begins. Text that spells a special token is text."""
     return encoder(tokenizer).encode_batch_to_numpy(texts, 1)
+
+
+def count(texts: list[str], tokenizer: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """The same without the ids, which is faster."""
+    one = encoder(tokenizer).count
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([one(text) for text in texts], out=offsets[1:])
+    return np.empty(0, np.uint32), offsets
 
 
 class TokenSums(Struct):

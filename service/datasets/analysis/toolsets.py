@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema_rs
 import msgspec
+import numpy as np
 
 from service.datasets.analysis.quotes import delimiters
 from service.datasets.validation.formats import check, read
@@ -70,4 +71,4 @@ def _look(raw: bytes) -> Toolset | None:
                    for tool in msgspec.json.decode(raw)}
     except (ValueError, TypeError, LookupError):
         return None
-    return Toolset(said[0][1], delimiters(raw), schemas)
+    return Toolset(said[0][1], int(delimiters(raw, np.array([len(raw)]))[0]), schemas)
