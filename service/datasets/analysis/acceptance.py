@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, compress, pairwise, repeat
 from operator import attrgetter, contains
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.datasets.analysis.shapes import ROLES, Shape, shape_of
+from service.datasets.validation.contents import LONG_TEXT
 from service.datasets.validation.formats import Format
 
 _MOST_ORDERS = 4096
@@ -144,6 +145,8 @@ class Acceptance:
         shapes = [orders[codes[start:end]] for start, end in pairwise(accumulate(sizes, initial=0))]
         clean = quotes[rows] == np.array(sizes, np.int64) * self._quotes[1] + self._quotes[0]  # else a key comes twice
         clean &= [shape is not None for shape in shapes]
+        if len(data) > LONG_TEXT:
+            clean &= [len(lines[row]) <= LONG_TEXT for row in rows]
         self._doubt(texts, sizes, clean)
         if clean.all():
             return Taken(rows, shapes, texts, left)  # type: ignore[arg-type]  # none of them is None

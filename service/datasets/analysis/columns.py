@@ -56,7 +56,7 @@ class Columns:
 
     def save(self, file: Path | IO[bytes]) -> None:
         """As an npz file, one column after another."""
-        np.savez(file, **self.arrays)
+        np.savez(file, allow_pickle=False, **self.arrays)
         self.release()
 
     @classmethod

@@ -38,10 +38,11 @@ def hashes(said: Said) -> tuple[Numbers, Numbers]:
 
 def mixed(first: Numbers, second: Numbers) -> Numbers:
     """One number from two, whose order matters."""
-    mix = first * _MIX[0] ^ (second + _MIX[1]) * _MIX[2]
+    mix: Numbers = first * _MIX[0] ^ (second + _MIX[1]) * _MIX[2]
     mix ^= mix >> _FOLD
     mix *= _MIX[2]
-    return mix ^ (mix >> _FOLD)
+    mix ^= mix >> _FOLD
+    return mix
 
 
 def hashed(text: bytes) -> int:

@@ -70,7 +70,7 @@ class _Whole:
             self._summaries.setdefault(name, []).append(summary)
         self._lines += segment.lines
         self._filled += segment.filled
-        self._bytes += segment.bytes
+        self._bytes += segment.size
         if segment.blanks:
             self._blanks = range(self._blanks.start or self._lines - segment.blanks + 1, self._lines + 1)
 

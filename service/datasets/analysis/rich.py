@@ -8,6 +8,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.analysis.toolsets import Toolset, Toolsets
+from service.datasets.validation.contents import LONG_TEXT
+from service.datasets.validation.schemas import Budget
 
 _ORDER = re.compile(r"[sd]?(u(ct+)*a)*(u(ct+)*[ac])")
 _Text = Annotated[str, Meta(min_length=1)]
@@ -72,12 +74,13 @@ def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     tools = None if isinstance(chat.tools, UnsetType) else _toolsets.get(bytes(chat.tools))
-    if (tools is None and chat.tools is not UNSET) or b"\\u0000" in line:
+    if (tools is None and chat.tools is not UNSET) or b"\\u0000" in line or len(line) > LONG_TEXT:
         return None
-    heard = _Hearing(tools, 2 * (chat.parallel_tool_calls is not UNSET))
+    heard = _Hearing(tools, Budget.of(line), most=1 if chat.parallel_tool_calls is False else len(line))
+    heard.quotes += 2 * (chat.parallel_tool_calls is not UNSET)
     if not all([heard.take(message) for message in chat.messages]) or not _ORDER.fullmatch(heard.order):
         return None
-    if quotes != heard.quotes or not any(heard.trained):
+    if quotes != heard.quotes or not heard.trained[-1]:
         return None
     return shape_of(tuple(heard.roles), tuple(heard.trained)), heard.texts
 
@@ -85,13 +88,16 @@ def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
 class _Hearing:
     """Takes message after message, as long as each is certainly right after those before it."""
 
-    def __init__(self, tools: Toolset | None, quotes: int) -> None:
+    def __init__(self, tools: Toolset | None, budget: Budget, *, most: int) -> None:
         self.order = ""
-        self.quotes = 2 + quotes + (2 + tools.quotes if tools else 0)
+        self.quotes = 4 + tools.quotes if tools else 2
         self.roles: list[str] = ["tools"] if tools else []
         self.texts: list[str] = [tools.text] if tools else []
         self.trained: list[bool] = [False] if tools else []
         self._tools = tools
+        self._budget = budget
+        self._most_calls = most
+        self._called: set[str] = set()
         self._waiting: set[str] = set()
 
     def take(self, message: _System | _Developer | _User | _Tool | _Assistant) -> bool:
@@ -133,14 +139,13 @@ class _Hearing:
 
     def _calls(self, calls: list[_Call], *, learned: bool) -> bool:
         self.quotes += 2
+        if self._tools is None or len(calls) > self._most_calls:
+            return False
         for call in calls:
             name, arguments = call.function.name, call.function.arguments
-            if self._tools is None or call.id in self._waiting or not self._tools.fits(name, arguments):
+            if call.id in self._called or not self._tools.fits(name, arguments, self._budget):
                 return False
+            self._called.add(call.id)
             self._waiting.add(call.id)
-            self._say("call", call_text(name, arguments), 18, trained=learned)
+            self._say("call", f'{{"name":"{name}","arguments":{arguments}}}', 18, trained=learned)
         return True
-
-
-def call_text(name: str, arguments: str) -> str:
-    return msgspec.json.encode([name, arguments]).decode()

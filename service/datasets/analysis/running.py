@@ -10,16 +10,19 @@ from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from service.datasets.analysis.merging import Merged, merge
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.report import Report
 from service.datasets.analysis.segments import Range, Segment, analyse_segment, detected, plan
+from service.datasets.validation.formats import Format
 from service.settings import MiB
 
 __all__ = ["Options", "analyse", "analyse_whole"]
 
 _CHUNK = MiB
+_LARGEST = 32 * MiB
 _TOLD_EVERY = 0.1
 Progress = Callable[[int, int], None]
 
@@ -35,7 +38,8 @@ def analyse_whole(path: Path, *, processes: int, options: Options,
     began = time.monotonic()
     size = path.stat().st_size
     with path.open("rb") as file:
-        parts = plan(size, lambda start, end: _read(file, start, end))
+        target = min(_LARGEST, max(MiB, size // (4 * processes)))  # so that all end at about the same time
+        parts = plan(size, lambda start, end: _read(file, start, end), target=target)
     options = replace(options, format=options.format or _detect(path))
     if processes > 1 and len(parts) > 1:
         with _segments_of_many(path, parts, options, processes, progress) as segments:
@@ -46,7 +50,7 @@ def analyse_whole(path: Path, *, processes: int, options: Options,
     return merged
 
 
-def _read(file, start: int, end: int) -> bytes:
+def _read(file: BinaryIO, start: int, end: int) -> bytes:
     file.seek(start)
     return file.read(end - start)
 
@@ -58,7 +62,7 @@ def _chunks(path: Path, part: Range) -> Iterator[bytes]:
             yield file.read(min(_CHUNK, part.end - at))
 
 
-def _detect(path: Path):
+def _detect(path: Path) -> Format | None:
     with path.open("rb") as file:
         return detected(iter(lambda: file.read(_CHUNK), b""))[0]
 
@@ -66,8 +70,10 @@ def _detect(path: Path):
 def _segments(path: Path, parts: list[Range], options: Options, progress: Progress) -> Iterator[Segment]:
     size = parts[-1].end
     for part in parts:
+        def advance(done: int, start: int = part.start) -> None:
+            progress(start + done, size)
         yield analyse_segment(_chunks(path, part), index=part.index, format=options.format, options=options,
-                              advance=lambda done, start=part.start: progress(start + done, size))
+                              advance=advance)
 
 
 @contextmanager

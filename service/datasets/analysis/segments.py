@@ -59,7 +59,8 @@ class Segment(Struct):
     """What reading one part of a file told. Line numbers and offsets count from its beginning."""
 
     index: int
-    bytes: int
+    size: int
+    "In bytes."
     lines: int
     filled: int
     "Lines that are not blank."
@@ -93,7 +94,7 @@ def analyse_segment(chunks: Iterable[bytes], *, index: int, format: Format | Non
         reader.take(block)
         if reader.is_utf16:
             break
-    return Segment(index=index, bytes=watched.bytes, lines=reader.lines, filled=reader.filled, blanks=reader.close(),
+    return Segment(index=index, size=watched.bytes, lines=reader.lines, filled=reader.filled, blanks=reader.close(),
                    is_utf16=reader.is_utf16, format=known, tally=reader.tally, sums=reader.sums,
                    summaries={measure.name: measure.summary() for measure in reader.measures},
                    columns=joined(reader.parts))

@@ -1,14 +1,15 @@
 """Declared tools that were looked at once: most lines of a file declare the same, byte for byte."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import jsonschema_rs
 import msgspec
 import numpy as np
 
 from service.datasets.analysis.quotes import delimiters
+from service.datasets.validation.findings import Place
 from service.datasets.validation.formats import check, read
+from service.datasets.validation.schemas import Budget, Costly, Parameters
+from service.datasets.validation.tools import declared
 
 _MOST = 1000
 _LARGEST = 64 * 1024
@@ -22,26 +23,20 @@ class Toolset:
     text: str
     "As an example says them."
     quotes: int
-    schemas: dict[str, Any]
-    "A validator for the arguments of each."
+    "Those in their JSON that delimit strings."
+    functions: dict[str, Parameters | None]
 
-    def fits(self, name: str, arguments: str) -> bool:
+    def fits(self, name: str, arguments: str, budget: Budget) -> bool:
         """Whether a call is certainly right. False means look closer."""
-        schema = self.schemas.get(name)
-        if schema is None:
+        if name not in self.functions:
             return False
+        parameters = self.functions[name]
         try:
             value = msgspec.json.decode(arguments)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return isinstance(value, dict) and (
+                parameters is None or parameters.refusal(value, len(arguments), budget) is None)
+        except (ValueError, RecursionError, Costly):
             return False
-        return isinstance(value, dict) and _is_flat(value, arguments) and bool(schema.is_valid(value))
-
-
-def _is_flat(value: dict[str, Any], text: str) -> bool:
-    """Whether no key comes twice, as far as that is seen at a glance; and no number is too large for anybody."""
-    return text.count(":") - sum(each.count(":") for each in value.values() if isinstance(each, str)) == len(value) and (
-        not any(isinstance(each, dict | list | float) or (isinstance(each, int) and abs(each) > 2**53)
-                for each in value.values()))
 
 
 class Toolsets:
@@ -66,9 +61,5 @@ def _look(raw: bytes) -> Toolset | None:
     line = _LINE % raw
     if check(line, 1, "chat") or not (said := read(line, "chat")) or said[0][0] != "tools":
         return None
-    try:
-        schemas = {tool["function"]["name"]: jsonschema_rs.validator_for(tool["function"].get("parameters") or {})
-                   for tool in msgspec.json.decode(raw)}
-    except (ValueError, TypeError, LookupError):
-        return None
-    return Toolset(said[0][1], int(delimiters(raw, np.array([len(raw)]))[0]), schemas)
+    known = declared({"tools": msgspec.json.decode(raw)}, Place.example(0))
+    return Toolset(said[0][1], int(delimiters(raw, np.array([len(raw)]))[0]), known.functions)
