@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 _SHOWN = 60  # characters of the customer's data that a message repeats
 _LONGEST_PATH = 200
 

@@ -1,0 +1,164 @@
+"""Examples that say nearly the same: MinHash signatures of each, and the groups among millions of them.
+
+A signature is 64 permutations with 8 bits of each: 64 bytes for one example, kept as 8 columns of 64-bit numbers, the
+bands. Four bytes in a row are one of 16 keys; examples that share a key are candidates, and the share of equal bytes
+estimates how alike they are (with a standard error of 0.05 at the threshold). So nothing but the bands is ever needed
+again, whether one file is searched or two are compared.
+"""
+
+from array import array
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+import rensa
+from numpy.typing import NDArray
+
+from service.datasets.analysis.batches import Batch
+from service.datasets.analysis.roles import roles
+from service.datasets.analysis.shingles import shingles
+
+BANDS = 8
+"""Columns of 64 bits for one example."""
+THRESHOLD = 0.8
+"""Jaccard similarity of the shingles from which two examples count as nearly the same."""
+_PERMUTATIONS = BANDS * 8
+_SEED = 20261126
+_PAIRS = 1 << 18  # so many are verified at once, in 32 MB
+_NEIGHBOURS = 3  # how many earlier members of a bucket each one is compared with, besides the first
+_HALF = np.uint64(32)
+
+Bands = NDArray[np.uint64]
+Indexes = NDArray[np.int64]
+
+
+def bands(batch: Batch) -> Bands:
+    """The signature of each example, of shape (examples, 8); zeros for one that has no text.
+
+    What is said to every example alike is left out: a long system prompt would make all of them near duplicates.
+    """
+    hashes = shingles(batch)
+    lengths = np.diff(batch.offsets)
+    own = roles(batch).own
+    if not own.all():
+        hashes = hashes[np.repeat(own, lengths)]
+        lengths = np.where(own, lengths, 0)
+    rows = np.concatenate([[0], np.cumsum(lengths)])[batch.firsts].astype(np.uint64)
+    if len(rows) < 2:
+        return np.zeros((0, BANDS), np.uint64)
+    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, rows, _PERMUTATIONS, _SEED)
+    flat = np.frombuffer(array("I", chain.from_iterable(matrix.to_rows())), np.uint32)
+    signed = flat.astype(np.uint8).reshape(-1, _PERMUTATIONS)
+    signed[np.diff(rows.astype(np.int64)) == 0] = 0
+    return signed.view(np.uint64)
+
+
+def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[list[int]]:
+    """Indexes of examples that are nearly the same, in groups of two and more, in the order of their first."""
+    first = heads(columns, skip=skip)
+    joined = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
+    order = joined[np.argsort(first[joined], kind="stable")]
+    cuts = np.flatnonzero(np.diff(first[order])) + 1
+    return [part.tolist() for part in np.split(order, cuts) if len(part)]
+
+
+def heads(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
+    """For each example the index of the first of its group, its own when it stands alone.
+
+    `columns` may lie on disk (a memory map); besides it, about 40 bytes for each example are held. Those in `skip`,
+    exact duplicates of earlier ones for instance, are left alone.
+    """
+    parents = np.arange(len(columns), dtype=np.int32)
+    members = _comparable(columns, skip)
+    for key, order in _sorted(columns, members):
+        for later, earlier in _candidates(key, order):
+            _join(columns, parents, later, earlier)
+    return parents
+
+
+def overlaps(columns: Bands, others: Bands) -> list[tuple[int, int]]:
+    """For each example of `others` that is nearly the same as one of `columns`: (index there, index in `others`)."""
+    known, asked = _comparable(columns, None), _comparable(others, None)
+    found: dict[int, int] = {}
+    for band in range(BANDS * 2):
+        keys = _key(columns, band, known)
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        wanted = _key(others, band, asked)
+        at = np.searchsorted(keys, wanted)
+        for step in range(-1, _NEIGHBOURS):
+            near = at + step
+            fits = (near >= 0) & (near < len(keys))
+            fits[fits] = keys[near[fits]] >> _HALF == wanted[fits] >> _HALF
+            pairs = zip(known[order[near[fits]]].tolist(), asked[fits].tolist(), strict=True)
+            _keep(columns, others, found, [(there, here) for there, here in pairs if here not in found])
+    return sorted((there, here) for here, there in found.items())
+
+
+def similarity(left: Bands, right: Bands) -> NDArray[np.float64]:
+    """The estimated Jaccard similarity of examples, row by row."""
+    equal = np.equal(np.ascontiguousarray(left).view(np.uint8), np.ascontiguousarray(right).view(np.uint8))
+    share = equal.sum(axis=1) / _PERMUTATIONS
+    estimated: NDArray[np.float64] = (share - 1 / 256) / (1 - 1 / 256)
+    return estimated
+
+
+def _comparable(columns: Bands, skip: NDArray[np.bool_] | None) -> Indexes:
+    has_text = np.zeros(len(columns), np.bool_)
+    for start in range(0, len(columns), _PAIRS):
+        has_text[start:start + _PAIRS] = columns[start:start + _PAIRS].any(axis=1)
+    if skip is not None:
+        has_text &= ~skip
+    return np.flatnonzero(has_text)
+
+
+def _key(columns: Bands, band: int, members: Indexes) -> NDArray[np.uint64]:
+    """The key of a band in the upper half, and what lies beside it in the lower, so that sorting brings equals near."""
+    column = np.asarray(columns[:, band // 2])[members]
+    return (column << _HALF) | (column >> _HALF) if band % 2 else column
+
+
+def _sorted(columns: Bands, members: Indexes) -> Iterator[tuple[NDArray[np.uint64], Indexes]]:
+    for band in range(BANDS * 2):
+        keys = _key(columns, band, members)
+        order = np.argsort(keys, kind="stable")
+        yield keys[order] >> _HALF, members[order]
+
+
+def _candidates(keys: NDArray[np.uint64], order: Indexes) -> Iterator[tuple[Indexes, Indexes]]:
+    """Each member of a bucket with the bucket's first and its nearest neighbours: linear, however large a bucket is."""
+    if not len(keys):
+        return
+    begins = np.concatenate([[True], keys[1:] != keys[:-1]])
+    start = np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))
+    for step in (0, *range(1, _NEIGHBOURS + 1)):
+        earlier = start if step == 0 else np.arange(len(keys)) - step
+        fits = np.flatnonzero((earlier >= start) & (earlier < np.arange(len(keys))))
+        for cut in range(0, len(fits), _PAIRS):
+            part = fits[cut:cut + _PAIRS]
+            yield order[part], order[earlier[part]]
+
+
+def _join(columns: Bands, parents: NDArray[np.int32], later: Indexes, earlier: Indexes) -> None:
+    """Put those of the pairs into one group that are indeed alike; the smallest index stays its head."""
+    apart = parents[later] != parents[earlier]
+    later, earlier = later[apart], earlier[apart]
+    if not len(later):
+        return
+    alike = similarity(columns[later], columns[earlier]) >= THRESHOLD
+    later, earlier = later[alike], earlier[alike]
+    while len(later):
+        one, two = parents[later], parents[earlier]
+        apart = one != two
+        later, earlier = later[apart], earlier[apart]
+        np.minimum.at(parents, np.maximum(one, two)[apart], np.minimum(one, two)[apart])
+        while not np.array_equal(shorter := parents[parents], parents):
+            parents[:] = shorter
+
+
+def _keep(columns: Bands, others: Bands, found: dict[int, int], pairs: list[tuple[int, int]]) -> None:
+    for cut in range(0, len(pairs), _PAIRS):
+        part = np.array(pairs[cut:cut + _PAIRS], np.int64)
+        alike = similarity(columns[part[:, 0]], others[part[:, 1]]) >= THRESHOLD
+        for there, here in part[alike].tolist():
+            found.setdefault(here, there)
