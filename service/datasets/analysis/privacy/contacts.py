@@ -1,0 +1,108 @@
+"""How a person is reached and where one lives: e-mail, phone, address, date of birth, IP address."""
+
+import ipaddress
+import re
+
+import phonenumbers
+
+from service.datasets.analysis.privacy.detectors import Detector
+
+_RESERVED = re.compile(
+    rb"(?i)(?:^|[@.])(?:example|test|invalid|localhost|local)(?:\.(?:com|org|net|edu|co\.uk|de))?$"
+    rb"|@(?:domain|email|mail|company|yourdomain|yourcompany|mysite|website|acme|abc|xyz|foo|bar)\.(?:com|org|net)$")
+_NOBODY = re.compile(
+    rb"(?i)^(?:info|support|contact|hello|help|sales|admin|no-?reply|do-?not-?reply|office|press|jobs|careers|service|privacy"
+    rb"|webmaster|postmaster|abuse|security|billing|marketing|media|feedback|user(?:name)?|name|your\.?(?:name|email)|git|someone"
+    rb"|e?-?mail|customer-?service|enquiries|me|test)@")
+_FILES = re.compile(rb"(?i)\.(?:png|jpe?g|gif|svg|webp|js|css|ts|py|html)$")
+
+
+def _is_somebody(value: bytes, _match: re.Match[bytes]) -> bool:
+    return not (_RESERVED.search(value) or _NOBODY.match(value) or _FILES.search(value))
+
+
+_REGIONS = ("GB", "DE", "FR", "ES", "IT", "NL", "IN", "BR", "AU", "JP")
+
+
+def _numbers(text: str, *, announced: bool) -> list[phonenumbers.PhoneNumber]:
+    regions = ("US",) if not announced else (None,) if text.startswith("+") else ("US", *_REGIONS)
+    found = []
+    for region in regions:
+        try:
+            found.append(phonenumbers.parse(text, region))
+        except phonenumbers.NumberParseException:
+            continue
+    return found
+
+
+def _is_fiction(number: phonenumbers.PhoneNumber) -> bool:
+    """Numbers that are set aside for films and manuals: 555-0100 in America, and Britain's lists of them."""
+    national = str(number.national_number)
+    if number.country_code == 1:
+        return national[3:6] == "555"
+    return number.country_code == 44 and re.match(r"7700900|2079460|1(?:13|14|15|16|17|18|21|31|41|51|61)4960|8081570", national) is not None
+
+
+def _is_phone(value: bytes, match: re.Match[bytes]) -> bool:
+    text = value.decode()
+    digits = re.sub(r"\D", "", text)
+    if len(set(digits)) < 4 or "1234567" in digits:
+        return False
+    return any(phonenumbers.is_valid_number(number) and not _is_fiction(number)
+               for number in _numbers(text, announced=match["said"] is not None or text.startswith("+")))
+
+
+def _is_public(value: bytes, match: re.Match[bytes]) -> bool:
+    before = match.string[max(0, match.start() - 16):match.start()]
+    if re.search(rb"(?i)(?:version|ver\.?|v|release|build|section|chapter)[ :=]*$", before):
+        return False
+    try:
+        address = ipaddress.ip_address(value.decode())
+    except ValueError:
+        return False
+    return address.is_global and value not in {b"8.8.8.8", b"8.8.4.4", b"1.1.1.1", b"1.0.0.1", b"9.9.9.9", b"1.2.3.4", b"4.4.4.4"}
+
+
+_SAID = (rb"(?i:\b(?:phone|telephone|tel|mobile|cell|fax|whatsapp|telefon|handy|mobil|t\xc3\xa9l\xc3\xa9phone|t\xc3\xa9l|portable"
+         rb"|tel\xc3\xa9fono|m\xc3\xb3vil|telefono|cellulare|telefoon)\b|\b(?:call|text|reach) (?:me|us|him|her|them) (?:at|on)\b)")
+_BIRTH = (rb"(?i:\b(?:date of birth|birth ?date|d\.?o\.?b\.?|geburtsdatum|geboren am|date de naissance|n\xc3\xa9e? le|fecha de nacimiento"
+          rb"|data di nascita|geboortedatum|data de nascimento|data urodzenia))")
+_MONTH = rb"(?:\d{1,2}|[A-Za-z\x80-\xff]{3,10}\.?)"
+_DATE = rb"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}(?:st|nd|rd|th|\.)?[-./ ](?:of )?" + _MONTH + rb"[-./ ,]{1,2}\d{2,4}|[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4})"
+_WORDS = rb"(?:[A-Z][\w'\x80-\xff-]{1,20} ){1,3}"
+_STREET = rb"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Terrace|Place|Pl|Way|Close|Crescent|Parkway|Pkwy|Highway|Hwy)"
+_ADDRESSES = (
+    rb"\d{1,5}[A-Za-z]? " + _WORDS + _STREET + rb"\b\.?(?:,? (?:Apt|Suite|Unit|Flat|#)\.? ?[\w-]{1,6})?",
+    rb"[A-Z\xc3][\w\x80-\xff-]{2,24}(?:stra\xc3\x9fe|strasse|str\.|weg|platz|allee|gasse|straat|laan) \d{1,4} ?[a-z]?\b",
+    rb"\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|quai) (?:de |du |des |de la |de l'|d')?[A-Z\xc3][\w'\x80-\xff -]{2,30}",
+    rb"(?:Calle|Avenida|Avda\.|Plaza|Via|Viale|Piazza|Corso|Rua|Pra\xc3\xa7a) (?:[A-Za-z\xc3][\w'\x80-\xff.]{0,20} ){1,4}?(?:n\xc2\xba ?)?\d{1,4}\b",
+)
+_ADDRESS_TRIGGERS = (
+    rb"\b\d{1,5}[A-Za-z]? [A-Z][^\x00\n,.;:]{1,60} " + _STREET + rb"\b",
+    rb"(?:stra\xc3\x9fe|strasse|str\.|weg|platz|allee|gasse|straat|laan) \d{1,4}\b",
+    rb"\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|quai) d?",
+    rb"\b(?:Calle|Avenida|Avda\.|Plaza|Via|Viale|Piazza|Corso|Rua|Pra\xc3\xa7a) [A-Za-z\xc3][^\x00\n,;:]{1,60} \d{1,4}\b",
+)
+
+
+def _is_place(value: bytes, _match: re.Match[bytes]) -> bool:
+    return re.match(rb"123 |(?:12|1[0-9]|20)\d\d (?:Main|[A-Z]\w+ (?:Way|Place|Drive|Court)$)", value) is None
+
+
+CONTACTS: tuple[Detector, ...] = (
+    Detector("email", "an e-mail address", "contact", "[EMAIL]", (rb"[^\s@\x00]@[A-Za-z0-9\x80-\xff-]{1,63}\.[A-Za-z]",),
+             re.compile(rb"(?<![\w.+%\x80-\xff-])[\w.+%'\x80-\xff-]{1,64}@(?:[\w\x80-\xff-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
+             _is_somebody, reach=160, ahead=200, shown=2),
+    Detector("phone", "a phone number", "contact", "[PHONE]",
+             (rb"\+\d(?:[ ().-]{0,2}\d){7}", rb"\(\d{3}\) ?\d{3}[ .-]\d{4}\b", rb"\b\d{3}[.-]\d{3}[.-]\d{4}\b", _SAID),
+             re.compile(rb"(?:(?P<said>" + _SAID + rb")[^\x00\n\d+(]{0,24})?(?<![\w.,/=-])(?P<value>\+\d(?:[ ().-]{0,2}\d){7,14}"
+                        rb"|\(\d{3}\) ?\d{3}[ .-]\d{4}|(?:1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}|(?(said)\(?0?\d(?:[ ()./-]{0,2}\d){7,12}|(?!)))"
+                        rb"(?![\w/=-]|[.,]\d)"), _is_phone, reach=64, ahead=64, shown=2),
+    Detector("ip_address", "an IP address", "contact", "[IP]", (rb"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", rb"(?i:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}\b)"),
+             re.compile(rb"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){7})(?![\w]|\.\d)"),
+             _is_public, reach=48, ahead=16, shown=0),
+    Detector("date_of_birth", "a date of birth", "contact", "[DATE_OF_BIRTH]", (_BIRTH,),
+             re.compile(_BIRTH + rb"[^\x00\n\w]{0,6}(?:is )?(?P<value>" + _DATE + rb")(?!\w)"), reach=32, ahead=64, shown=0),
+    Detector("address", "a postal address", "contact", "[ADDRESS]", _ADDRESS_TRIGGERS,
+             re.compile(rb"(?<![\w.$])(?:" + rb"|".join(_ADDRESSES) + rb")"), _is_place, reach=96, ahead=64, shown=0),
+)
