@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 
 import phonenumbers
 
@@ -24,8 +25,7 @@ def _is_somebody(value: bytes, _match: re.Match[bytes]) -> bool:
 _REGIONS = ("GB", "DE", "FR", "ES", "IT", "NL", "IN", "BR", "AU", "JP")
 
 
-def _numbers(text: str, *, announced: bool) -> list[phonenumbers.PhoneNumber]:
-    regions = ("US",) if not announced else (None,) if text.startswith("+") else ("US", *_REGIONS)
+def _numbers(text: str, regions: Sequence[str | None]) -> list[phonenumbers.PhoneNumber]:
     found = []
     for region in regions:
         try:
@@ -43,13 +43,19 @@ def _is_fiction(number: phonenumbers.PhoneNumber) -> bool:
     return number.country_code == 44 and re.match(r"7700900|2079460|1(?:13|14|15|16|17|18|21|31|41|51|61)4960|8081570", national) is not None
 
 
-def _is_phone(value: bytes, match: re.Match[bytes]) -> bool:
-    text = value.decode()
+def _is_phone(text: str, regions: Sequence[str | None]) -> bool:
     digits = re.sub(r"\D", "", text)
     if len(set(digits)) < 4 or "1234567" in digits:
         return False
-    return any(phonenumbers.is_valid_number(number) and not _is_fiction(number)
-               for number in _numbers(text, announced=match["said"] is not None or text.startswith("+")))
+    return any(phonenumbers.is_valid_number(number) and not _is_fiction(number) for number in _numbers(text, regions))
+
+
+def _is_formed_phone(value: bytes, _match: re.Match[bytes]) -> bool:
+    return _is_phone(value.decode(), ("US",))
+
+
+def _is_announced_phone(value: bytes, _match: re.Match[bytes]) -> bool:
+    return _is_phone(value.decode(), ("US", *_REGIONS))
 
 
 def _is_public(value: bytes, match: re.Match[bytes]) -> bool:
@@ -65,6 +71,7 @@ def _is_public(value: bytes, match: re.Match[bytes]) -> bool:
 
 _SAID = (rb"(?i:\b(?:phone|telephone|tel|mobile|cell|fax|whatsapp|telefon|handy|mobil|t\xc3\xa9l\xc3\xa9phone|t\xc3\xa9l|portable"
          rb"|tel\xc3\xa9fono|m\xc3\xb3vil|telefono|cellulare|telefoon)\b|\b(?:call|text|reach) (?:me|us|him|her|them) (?:at|on)\b)")
+_BETWEEN = rb"[^\x00\n\d+(]{0,24}"
 _BIRTH = (rb"(?i:\b(?:date of birth|birth ?date|d\.?o\.?b\.?|geburtsdatum|geboren am|date de naissance|n\xc3\xa9e? le|fecha de nacimiento"
           rb"|data di nascita|geboortedatum|data de nascimento|data urodzenia))")
 _MONTH = rb"(?:\d{1,2}|[A-Za-z\x80-\xff]{3,10}\.?)"
@@ -94,15 +101,18 @@ CONTACTS: tuple[Detector, ...] = (
              re.compile(rb"(?<![\w.+%\x80-\xff-])[\w.+%'\x80-\xff-]{1,64}@(?:[\w\x80-\xff-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
              _is_somebody, reach=160, ahead=200, shown=2),
     Detector("phone", "a phone number", "contact", "[PHONE]",
-             (rb"\+\d(?:[ ().-]{0,2}\d){7}", rb"\(\d{3}\) ?\d{3}[ .-]\d{4}\b", rb"\b\d{3}[.-]\d{3}[.-]\d{4}\b", _SAID),
-             re.compile(rb"(?:(?P<said>" + _SAID + rb")[^\x00\n\d+(]{0,24})?(?<![\w.,/=-])(?P<value>\+\d(?:[ ().-]{0,2}\d){7,14}"
-                        rb"|\(\d{3}\) ?\d{3}[ .-]\d{4}|(?:1[ .-])?\d{3}[.-]\d{3}[.-]\d{4}|(?(said)\(?0?\d(?:[ ()./-]{0,2}\d){7,12}|(?!)))"
-                        rb"(?![\w/=-]|[.,]\d)"), _is_phone, reach=64, ahead=64, shown=2),
+             (rb"\+\d(?:[ ().-]{0,2}\d){7}", rb"\(\d{3}\) ?\d{3}[ .-]\d{4}\b", rb"\b\d{3}[.-]\d{3}[.-]\d{4}\b"),
+             re.compile(rb"(?<![\w.,/=-])(?P<value>\+\d(?:[ ().-]{0,2}\d){7,14}|\(\d{3}\) ?\d{3}[ .-]\d{4}"
+                        rb"|(?:1[ .-])?\d{3}[.-]\d{3}[.-]\d{4})(?![\w/=-]|[.,]\d)"),
+             _is_formed_phone, reach=32, ahead=32, shown=2),
+    Detector("phone", "a phone number", "contact", "[PHONE]", (_SAID + _BETWEEN + rb"[\d(]",),
+             re.compile(_SAID + _BETWEEN + rb"(?P<value>\(?0?\d(?:[ ()./-]{0,2}\d){7,12})(?![\w/=-]|[.,]\d)"),
+             _is_announced_phone, reach=48, ahead=32, shown=2),
     Detector("ip_address", "an IP address", "contact", "[IP]", (rb"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", rb"(?i:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}\b)"),
              re.compile(rb"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){7})(?![\w]|\.\d)"),
              _is_public, reach=48, ahead=16, shown=0),
-    Detector("date_of_birth", "a date of birth", "contact", "[DATE_OF_BIRTH]", (_BIRTH,),
-             re.compile(_BIRTH + rb"[^\x00\n\w]{0,6}(?:is )?(?P<value>" + _DATE + rb")(?!\w)"), reach=32, ahead=64, shown=0),
+    Detector("date_of_birth", "a date of birth", "contact", "[DATE_OF_BIRTH]", (_BIRTH + rb"[^\x00\n\w]{0,6}(?:is )?[A-Z0-9]",),
+             re.compile(_BIRTH + rb"[^\x00\n\w]{0,6}(?:is )?(?P<value>" + _DATE + rb")(?!\w)"), reach=48, ahead=32, shown=0),
     Detector("address", "a postal address", "contact", "[ADDRESS]", _ADDRESS_TRIGGERS,
              re.compile(rb"(?<![\w.$])(?:" + rb"|".join(_ADDRESSES) + rb")"), _is_place, reach=96, ahead=64, shown=0),
 )

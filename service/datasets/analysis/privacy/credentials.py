@@ -104,5 +104,5 @@ CREDENTIALS: tuple[Detector, ...] = (
         (rb"(?i:" + _ASSIGNED + rb")" + _ASSIGNING + rb"[\"'`]?[^\s\"'`,;<>(){}\[\]$\x00]{6}",),
         re.compile(rb"(?i:(?<![A-Za-z])(?P<keyword>" + _ASSIGNED + rb"))" + _ASSIGNING
                    + rb"(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>(){}\[\]$\x00]{8,})"),
-        _assigned, reach=96, shown=0),
+        _assigned, reach=64, ahead=16, shown=0),
 )

@@ -1,7 +1,7 @@
 """Finds private data: the exact patterns, run only around the places where the fast pass fired."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -69,17 +69,20 @@ def _around(joined: Joined, text: int, detector: Detector, ends: Sequence[int]) 
 
 
 def _apart(found: list[tuple[int, Span]]) -> list[Span]:
-    """Overlapping spans as one, which goes from the first's start to the last's end and has the weightiest name."""
+    """Overlapping spans as one, which goes from the first's start to the last's end and has the weightiest name.
+
+    Only what a secret is followed by, in a connection string, is no part of it.
+    """
     found.sort(key=lambda one: (one[1].start, one[0]))
     apart: list[tuple[int, Span]] = []
     for weight, span in found:
-        if not apart or span.start >= apart[-1][1].end:
+        before, earlier = apart[-1] if apart else (0, None)
+        if earlier is None or span.start >= earlier.end:
             apart.append((weight, span))
-            continue
-        before, earlier = apart[-1]
-        better = min((before, earlier), (weight, span), key=lambda one: one[0])
-        apart[-1] = (better[0], Span(span.text, better[1].detector, earlier.start, max(earlier.end, span.end),
-                                     better[1].prefix if better[1] is earlier else b""))
+        elif not (earlier.detector.sort == "secret" and span.detector.sort == "contact"):
+            best, named = min((before, earlier), (weight, span), key=lambda one: one[0])
+            prefix = named.prefix if named.start == earlier.start else b""
+            apart[-1] = (best, replace(named, start=earlier.start, end=max(earlier.end, span.end), prefix=prefix))
     return [span for _, span in apart]
 
 

@@ -26,8 +26,9 @@ _ISSUERS = re.compile(
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:50|5[6-9]|6[0-9])\d{14,17}")
 _CARD_WORDS = re.compile(rb"(?i)card|visa|master|amex|american express|credit|debit|\bcc\b|\bpan\b|karte|carte|tarjeta|payment|cvv")
 _OTHER_NUMBERS = re.compile(
-    rb"(?i)(?:order|track|invoice|serial|ticket|reference|\bref|account|imei|isbn|\bean|barcode|sku|timestamp|\bid|uid|hash|seed"
-    rb"|number|num|nr|no|#)\W{0,6}$")
+    rb"(?i)(?:order|track|invoice|serial|ticket|reference|\bref\b|imei|isbn|\bean\b|barcode|sku|timestamp|uid|hash|seed)"
+    rb"[^\d\x00]{0,16}$")
+_SOME_NUMBER = re.compile(rb"(?i)(?:number|\bnum|\bnr|\bno|\bid|account|#)\W{0,6}$")
 
 
 def _is_card(value: bytes, match: re.Match[bytes]) -> bool:
@@ -37,7 +38,9 @@ def _is_card(value: bytes, match: re.Match[bytes]) -> bool:
     if len(digits) < len(value):
         return True
     before = match.string[max(0, match.start() - 48):match.start()].rpartition(b"\0")[2]
-    return bool(_CARD_WORDS.search(before)) or (len(digits) in {15, 16} and not _OTHER_NUMBERS.search(before))
+    if _OTHER_NUMBERS.search(before):
+        return False
+    return bool(_CARD_WORDS.search(before)) or (len(digits) in {15, 16} and not _SOME_NUMBER.search(before))
 
 
 def _is_iban(value: bytes, _match: re.Match[bytes]) -> bool:
