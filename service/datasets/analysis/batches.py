@@ -56,6 +56,9 @@ class Batch:
     derived: dict[str, Any] = field(default_factory=dict)
     "What one measure computed of this batch and another uses again."
 
+    def mark(self, example: int, flag: Flag) -> None:
+        self.flags[example] |= np.uint32(flag)
+
     @property
     def texts(self) -> list[Said]:
         return [said for example in self.examples for said in example]

@@ -40,7 +40,7 @@ class Contents:
         self._examples: Counter[str] = Counter()
 
     def inspect(self, batch: Batch) -> list[Finding]:
-        joined = Joined.of([text for example in batch.examples for _, text, _ in example])
+        joined = Joined.of(roles(batch).texts)
         hits = _SCANNER.scan(joined)
         found = [*self._private(batch, joined, spans(joined, hits)), *self._habits(batch, joined, hits)]
         return sorted(found, key=lambda one: one.line or 0)
@@ -53,7 +53,7 @@ class Contents:
             first, *more = group
             example = int(roles(batch).examples[text])
             severity, of, flag, hint = _KINDS[first.detector.sort]
-            batch.flags[example] |= flag
+            batch.mark(example, flag)
             self._counts[kind] += 1 + len(more)
             seen.setdefault(first.detector.sort, set()).add(example)
             seen.setdefault("any", set()).add(example)
@@ -74,7 +74,7 @@ class Contents:
                 continue
             done.add((example, habit))
             kind, flag, words, hint = _WORDS[habit]
-            batch.flags[example] |= flag
+            batch.mark(example, flag)
             self._examples[kind] += 1
             findings.append(find(batch, text, example, "info", kind, words, hint))
         return findings

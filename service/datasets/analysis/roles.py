@@ -26,6 +26,7 @@ class Roles:
     "The example that each text belongs to."
     last_answer: NDArray[np.int64]
     "The text that is the last answer of each example, -1 when it has none."
+    texts: list[str]
 
 
 def roles(batch: Batch) -> Roles:
@@ -36,10 +37,11 @@ def roles(batch: Batch) -> Roles:
 
 
 def _columns(batch: Batch) -> Roles:
-    codes = np.array([_CODES.get(role, 0) for example in batch.examples for role, _, _ in example], np.uint8)
-    trained = np.array([learned for example in batch.examples for _, _, learned in example], np.bool_)
+    said = [one for example in batch.examples for one in example]
+    codes = np.fromiter((_CODES.get(role, 0) for role, _, _ in said), np.uint8, len(said))
+    trained = np.fromiter((learned for _, _, learned in said), np.bool_, len(said))
     examples = np.repeat(np.arange(len(batch.examples)), np.diff(batch.firsts))
     answers = (codes == 1) & trained
     last = np.full(len(batch.examples), -1)
     last[examples[answers]] = np.flatnonzero(answers)
-    return Roles(answers, codes == 2, codes != 3, examples, last)
+    return Roles(answers, codes == 2, codes != 3, examples, last, [text for _, text, _ in said])
