@@ -19,10 +19,16 @@ _UNFINISHED = frozenset((
     "a an the and or but of to in on at by for with from that which who is are was were as if than because so "
     "und oder aber der die das ein eine mit von zu im dass et ou mais le la les un une de du des que qui pour avec "
     "y o pero el los las una con por para e il lo gli di che per een het van en met").split())
+_FINAL = frozenset(".!?\"')}]>:;*\u3002\uff01\uff1f\u2026\u201d\u300d")
 _LAST_WORD = re.compile(r"\w+$")
 _FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)?(?:[-*][ \t]+|\d+\.[ \t]+)?```", re.MULTILINE)
 _CODE = re.compile(r"[{};=<>|\\]|https?://|^\s*(?:[-*#>|]|\d+[.)])|\w\(")
 _SENTENCES = re.compile(r"[.!?] ")
+
+
+def is_plainly_complete(answer: str) -> bool:
+    """Whether a first look settles it, as it does for most answers."""
+    return answer[-1:] in _FINAL and len(answer) >= _LONG and "```" not in answer
 
 
 def ending(answer: str) -> Ending:

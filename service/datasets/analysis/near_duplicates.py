@@ -37,20 +37,34 @@ def bands(batch: Batch) -> Bands:
 
     What is said to every example alike is left out: a long system prompt would make all of them near duplicates.
     """
+    minima, rows = signatures(batch)
+    signed = minima.astype(np.uint8)
+    signed[np.diff(rows) == 0] = 0
+    return signed.view(np.uint64)
+
+
+def signatures(batch: Batch) -> tuple[NDArray[np.uint32], Indexes]:
+    """The least of each permutation for each example, and where its shingles begin among those of all examples."""
+    if "signatures" not in batch.derived:
+        batch.derived["signatures"] = _signatures(batch)
+    found: tuple[NDArray[np.uint32], Indexes] = batch.derived["signatures"]
+    return found
+
+
+def _signatures(batch: Batch) -> tuple[NDArray[np.uint32], Indexes]:
     hashes = shingles(batch)
     lengths = np.diff(batch.offsets)
     own = roles(batch).own
     if not own.all():
         hashes = hashes[np.repeat(own, lengths)]
         lengths = np.where(own, lengths, 0)
-    rows = np.concatenate([[0], np.cumsum(lengths)])[batch.firsts].astype(np.uint64)
+    rows = np.concatenate([[0], np.cumsum(lengths)])[batch.firsts]
     if len(rows) < 2:
-        return np.zeros((0, BANDS), np.uint64)
-    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, rows, _PERMUTATIONS, _SEED)
+        return np.zeros((0, _PERMUTATIONS), np.uint32), rows
+    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+        hashes, rows.astype(np.uint64), _PERMUTATIONS, _SEED)
     flat = np.frombuffer(array("I", chain.from_iterable(matrix.to_rows())), np.uint32)
-    signed = flat.astype(np.uint8).reshape(-1, _PERMUTATIONS)
-    signed[np.diff(rows.astype(np.int64)) == 0] = 0
-    return signed.view(np.uint64)
+    return flat.reshape(-1, _PERMUTATIONS), rows
 
 
 def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[list[int]]:

@@ -97,7 +97,7 @@ def _is_place(value: bytes, _match: re.Match[bytes]) -> bool:
 
 
 CONTACTS: tuple[Detector, ...] = (
-    Detector("email", "an e-mail address", "contact", "[EMAIL]", (rb"[^\s@\x00]@[A-Za-z0-9\x80-\xff-]{1,63}\.[A-Za-z]",),
+    Detector("email", "an e-mail address", "contact", "[EMAIL]", (rb"[\w.+%'\x80-\xff-]@[\w\x80-\xff]",),
              re.compile(rb"(?<![\w.+%\x80-\xff-])[\w.+%'\x80-\xff-]{1,64}@(?:[\w\x80-\xff-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
              _is_somebody, reach=160, ahead=200, shown=2),
     Detector("phone", "a phone number", "contact", "[PHONE]",
@@ -108,7 +108,7 @@ CONTACTS: tuple[Detector, ...] = (
     Detector("phone", "a phone number", "contact", "[PHONE]", (_SAID + _BETWEEN + rb"[\d(]",),
              re.compile(_SAID + _BETWEEN + rb"(?P<value>\(?0?\d(?:[ ()./-]{0,2}\d){7,12})(?![\w/=-]|[.,]\d)"),
              _is_announced_phone, reach=48, ahead=32, shown=2),
-    Detector("ip_address", "an IP address", "contact", "[IP]", (rb"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", rb"(?i:\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}\b)"),
+    Detector("ip_address", "an IP address", "contact", "[IP]", (rb"\d\.\d{1,3}\.\d{1,3}\.\d", rb"(?::[0-9A-Fa-f]{1,4}){6}:[0-9A-Fa-f]"),
              re.compile(rb"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){7})(?![\w]|\.\d)"),
              _is_public, reach=48, ahead=16, shown=0),
     Detector("date_of_birth", "a date of birth", "contact", "[DATE_OF_BIRTH]", (_BIRTH + rb"[^\x00\n\w]{0,6}(?:is )?[A-Z0-9]",),
