@@ -7,7 +7,7 @@ again, whether one file is searched or two are compared.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -30,6 +30,10 @@ _HALF = np.uint64(32)
 
 Bands = NDArray[np.uint64]
 Indexes = NDArray[np.int64]
+
+
+def _nothing() -> None:
+    pass
 
 
 def bands(batch: Batch) -> Bands:
@@ -76,29 +80,36 @@ def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[lis
     return [part.tolist() for part in np.split(order, cuts) if len(part)]
 
 
-def heads(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
+def heads(
+    columns: Bands, *, skip: NDArray[np.bool_] | None = None, release: Callable[[], None] = _nothing,
+) -> NDArray[np.int32]:
     """For each example the index of the first of its group, its own when it stands alone.
 
-    `columns` may lie on disk (a memory map); besides it, about 40 bytes for each example are held. Those in `skip`,
-    exact duplicates of earlier ones for instance, are left alone.
+    `columns` may lie on disk (a memory map, whose pages `release` lets go); besides it, about 40 bytes for each example
+    are held. Those in `skip`, exact duplicates of earlier ones for instance, are left alone.
     """
     parents = np.arange(len(columns), dtype=np.int32)
-    members = _comparable(columns, skip)
-    for key, order in _sorted(columns, members):
-        for later, earlier in _candidates(key, order):
+    members = _comparable(columns, skip, release)
+    for band in range(BANDS * 2):
+        keys = _keys(columns, band, members, release)
+        order = np.argsort(keys, kind="stable").astype(np.int32)
+        buckets, shared = _shared(keys[order] >> _HALF)
+        del keys
+        for later, earlier in _candidates(buckets, members[order[shared]]):
             _join(columns, parents, later, earlier)
+            release()
     return parents
 
 
 def overlaps(columns: Bands, others: Bands) -> list[tuple[int, int]]:
     """For each example of `others` that is nearly the same as one of `columns`: (index there, index in `others`)."""
-    known, asked = _comparable(columns, None), _comparable(others, None)
+    known, asked = (_comparable(some, None, _nothing) for some in (columns, others))
     found: dict[int, int] = {}
     for band in range(BANDS * 2):
-        keys = _key(columns, band, known)
+        keys = _keys(columns, band, known, _nothing)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        wanted = _key(others, band, asked)
+        wanted = _keys(others, band, asked, _nothing)
         at = np.searchsorted(keys, wanted)
         for step in range(-1, _NEIGHBOURS):
             near = at + step
@@ -117,40 +128,46 @@ def similarity(left: Bands, right: Bands) -> NDArray[np.float64]:
     return estimated
 
 
-def _comparable(columns: Bands, skip: NDArray[np.bool_] | None) -> Indexes:
+def _comparable(columns: Bands, skip: NDArray[np.bool_] | None, release: Callable[[], None]) -> NDArray[np.int32]:
     has_text = np.zeros(len(columns), np.bool_)
     for start in range(0, len(columns), _PAIRS):
         has_text[start:start + _PAIRS] = columns[start:start + _PAIRS].any(axis=1)
+        release()
     if skip is not None:
         has_text &= ~skip
-    return np.flatnonzero(has_text)
+    return np.flatnonzero(has_text).astype(np.int32)
 
 
-def _key(columns: Bands, band: int, members: Indexes) -> NDArray[np.uint64]:
+def _keys(columns: Bands, band: int, members: NDArray[np.int32], release: Callable[[], None]) -> NDArray[np.uint64]:
     """The key of a band in the upper half, and what lies beside it in the lower, so that sorting brings equals near."""
-    column = np.asarray(columns[:, band // 2])[members]
-    return (column << _HALF) | (column >> _HALF) if band % 2 else column
+    keys = np.empty(len(members), np.uint64)
+    for start in range(0, len(members), _PAIRS):
+        keys[start:start + _PAIRS] = columns[members[start:start + _PAIRS], band // 2]
+        release()
+    return (keys << _HALF) | (keys >> _HALF) if band % 2 else keys
 
 
-def _sorted(columns: Bands, members: Indexes) -> Iterator[tuple[NDArray[np.uint64], Indexes]]:
-    for band in range(BANDS * 2):
-        keys = _key(columns, band, members)
-        order = np.argsort(keys, kind="stable")
-        yield keys[order] >> _HALF, members[order]
+def _shared(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Indexes]:
+    """Of sorted keys those that more than one example has, and where they stand."""
+    same = keys[1:] == keys[:-1]
+    several = np.zeros(len(keys), np.bool_)
+    several[1:] |= same
+    several[:-1] |= same
+    at = np.flatnonzero(several)
+    return keys[at], at
 
 
-def _candidates(keys: NDArray[np.uint64], order: Indexes) -> Iterator[tuple[Indexes, Indexes]]:
+def _candidates(keys: NDArray[np.uint64], order: NDArray[np.int32]) -> Iterator[tuple[Indexes, Indexes]]:
     """Each member of a bucket with the bucket's first and its nearest neighbours: linear, however large a bucket is."""
-    if not len(keys):
-        return
-    begins = np.concatenate([[True], keys[1:] != keys[:-1]])
-    start = np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))
-    for step in (0, *range(1, _NEIGHBOURS + 1)):
-        earlier = start if step == 0 else np.arange(len(keys)) - step
-        fits = np.flatnonzero((earlier >= start) & (earlier < np.arange(len(keys))))
+    places = np.arange(len(keys), dtype=np.int32)
+    begins = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.bool_)
+    firsts = np.maximum.accumulate(np.where(begins, places, 0)) if len(keys) else places
+    for step in range(_NEIGHBOURS + 1):
+        earlier = places - step if step else firsts
+        fits = np.flatnonzero((earlier >= firsts) & (earlier < places))
         for cut in range(0, len(fits), _PAIRS):
             part = fits[cut:cut + _PAIRS]
-            yield order[part], order[earlier[part]]
+            yield order[part].astype(np.int64), order[earlier[part]].astype(np.int64)
 
 
 def _join(columns: Bands, parents: NDArray[np.int32], later: Indexes, earlier: Indexes) -> None:
