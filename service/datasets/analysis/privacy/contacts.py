@@ -58,6 +58,9 @@ def _is_announced_phone(value: bytes, _match: re.Match[bytes]) -> bool:
     return _is_phone(value.decode(), ("US", *_REGIONS))
 
 
+_KNOWN_ADDRESSES = frozenset((b"8.8.8.8", b"8.8.4.4", b"208.67.222.222", b"208.67.220.220", b"123.45.67.89"))
+
+
 def _is_public(value: bytes, match: re.Match[bytes]) -> bool:
     before = match.string[max(0, match.start() - 16):match.start()]
     if re.search(rb"(?i)(?:version|ver\.?|v|release|build|section|chapter)[ :=]*$", before):
@@ -66,7 +69,8 @@ def _is_public(value: bytes, match: re.Match[bytes]) -> bool:
         address = ipaddress.ip_address(value.decode())
     except ValueError:
         return False
-    return address.is_global and value not in {b"8.8.8.8", b"8.8.4.4", b"1.1.1.1", b"1.0.0.1", b"9.9.9.9", b"1.2.3.4", b"4.4.4.4"}
+    is_version = address.version == 4 and all(byte < 30 for byte in address.packed)
+    return address.is_global and not address.is_multicast and not is_version and value not in _KNOWN_ADDRESSES
 
 
 _SAID = (rb"(?i:\b(?:phone|telephone|tel|mobile|cell|fax|whatsapp|telefon|handy|mobil|t\xc3\xa9l\xc3\xa9phone|t\xc3\xa9l|portable"
@@ -103,7 +107,7 @@ CONTACTS: tuple[Detector, ...] = (
     Detector("phone", "a phone number", "contact", "[PHONE]",
              (rb"\+\d(?:[ ().-]{0,2}\d){7}", rb"\(\d{3}\) ?\d{3}[ .-]\d{4}\b", rb"\b\d{3}[.-]\d{3}[.-]\d{4}\b"),
              re.compile(rb"(?<![\w.,/=-])(?P<value>\+\d(?:[ ().-]{0,2}\d){7,14}|\(\d{3}\) ?\d{3}[ .-]\d{4}"
-                        rb"|(?:1[ .-])?\d{3}[.-]\d{3}[.-]\d{4})(?![\w/=-]|[.,]\d)"),
+                        rb"|(?:1[ .-])?\d{3}(?P<gap>[.-])\d{3}(?P=gap)\d{4})(?![\w/=-]|[.,]\d)"),
              _is_formed_phone, reach=32, ahead=32, shown=2),
     Detector("phone", "a phone number", "contact", "[PHONE]", (_SAID + _BETWEEN + rb"[\d(]",),
              re.compile(_SAID + _BETWEEN + rb"(?P<value>\(?0?\d(?:[ ()./-]{0,2}\d){7,12})(?![\w/=-]|[.,]\d)"),

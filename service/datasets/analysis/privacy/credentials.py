@@ -68,7 +68,7 @@ def _assigned(value: bytes, match: re.Match[bytes]) -> bool:
 
 
 def _is_path_or_number(value: bytes) -> bool:
-    return re.match(rb"[/~]|\w+://|[\d.,:-]+$|[A-Za-z]+[.:!?]?$", value) is not None
+    return re.match(rb"[/~]|\w+://|[\d.,:-]+$|[A-Za-z]+[.:!?]?$|.*==", value) is not None
 
 
 def _in_url(value: bytes, _match: re.Match[bytes]) -> bool:
@@ -102,7 +102,7 @@ CREDENTIALS: tuple[Detector, ...] = (
     Detector(
         "password", "a password or key", "secret", "[PASSWORD]",
         (rb"(?i:" + _ASSIGNED + rb")" + _ASSIGNING + rb"[\"'`]?[^\s\"'`,;<>(){}\[\]$\x00]{6}",),
-        re.compile(rb"(?i:(?<![A-Za-z])(?P<keyword>" + _ASSIGNED + rb"))" + _ASSIGNING
+        re.compile(rb"(?i:(?<![A-Za-z])(?<!::)(?P<keyword>" + _ASSIGNED + rb"))" + _ASSIGNING
                    + rb"(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>(){}\[\]$\x00]{8,})"),
         _assigned, reach=64, ahead=16, shown=0),
 )

@@ -19,7 +19,7 @@ _EXAMPLE_IBANS = frozenset((
     "FR1420041010050500013M02606", "FR7630006000011234567890189", "ES9121000418450200051332", "NL91ABNA0417164300",
     "IT60X0542811101000000123456", "BE68539007547034", "CH9300762011623852957", "AT611904300234573201"))
 _EXAMPLE_IDS = frozenset((
-    "078051120", "219099999", "123456789", "12345678Z", "X1234567L", "86095742719", "12345678909", "111222333",
+    "078051120", "219099999", "123456789", "111223333", "12345678Z", "X1234567L", "86095742719", "12345678909", "111222333",
     "52998224725", "RSSMRA85T10A562S", "RSSMRA80A01H501U", "44051401359", "QQ123456C", "AB123456C", "9434765919"))
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}"
@@ -40,7 +40,8 @@ def _is_card(value: bytes, match: re.Match[bytes]) -> bool:
     before = match.string[max(0, match.start() - 48):match.start()].rpartition(b"\0")[2]
     if _OTHER_NUMBERS.search(before):
         return False
-    return bool(_CARD_WORDS.search(before)) or (len(digits) in {15, 16} and not _SOME_NUMBER.search(before))
+    is_plain = bool(re.match(r"4|5[1-5]|3[47]", digits)) and len(digits) in {15, 16}
+    return bool(_CARD_WORDS.search(before)) or (is_plain and not _SOME_NUMBER.search(before))
 
 
 def _is_iban(value: bytes, _match: re.Match[bytes]) -> bool:

@@ -14,6 +14,8 @@ def redact(text: str) -> tuple[str, dict[str, int]]:
 
     Values that are examples by their nature (test cards, reserved domains) stay. To redact again changes nothing.
     """
+    if not _SCANNER.fires(text.encode("utf-8", "surrogatepass")):
+        return text, {}
     counts: Counter[str] = Counter()
     for _ in range(_MOST_ROUNDS):
         joined = Joined.of([text])
