@@ -19,7 +19,8 @@ _SETTLED = 50  # so many answers tell what form the others should have
 _MOSTLY = 0.9
 _FENCED = re.compile(r"\s*```(?:json|JSON)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 _STARTS = frozenset("{[` \t\n\r")
-_OPENING = re.compile(r"""\s*(?:\{\s*(?:"|'\w|\})|\[\s*(?:\{|"|\[|\]|-?\d+\s*[,\]]))""")
+_OPENING = re.compile(r"""\s*(?:\{\s*(?:"|'\w|\})|\[\s*(?:\{|"|\[|\]|-?\d+\s*,))""")
+_NUMBERS = re.compile(r"\s*\[\s*-?\d")  # a list of numbers, or a text that begins with a note
 _TYPES: dict[type, str] = {str: "s", int: "n", float: "n", bool: "b", type(None): "0", list: "l", dict: "o"}
 
 
@@ -37,9 +38,10 @@ class Structure:
         columns, findings = roles(batch), []
         answers = np.flatnonzero(columns.answers).tolist()
         if not self._structured:
-            plain = [text for text in answers if columns.texts[text][:1] not in _STARTS]
-            self._forms["text"] += len(plain)
-            answers = sorted(set(answers).difference(plain))
+            plain = sum(columns.texts[text][:1] not in _STARTS for text in answers)
+            if plain == len(answers):
+                self._forms["text"] += plain
+                return []
         for text in answers:
             form = self._form(columns.texts[text])
             self._forms[form] += 1
@@ -73,7 +75,7 @@ class Structure:
         try:
             value = msgspec.json.decode(answer)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return "broken" if form == "json" else "text"
+            return "broken" if form == "json" and not _NUMBERS.match(answer) else "text"
         self._count(value)
         return form
 
@@ -85,7 +87,7 @@ class Structure:
             self._schemas["others"] += 1
 
     def summary(self) -> Summary:
-        return {"forms": dict(sorted(self._forms.items())), "schemas": dict(self._schemas)}
+        return {"forms": {form: count for form, count in sorted(self._forms.items()) if count}, "schemas": dict(self._schemas)}
 
     @staticmethod
     def merge(summaries: Sequence[Summary]) -> Summary:

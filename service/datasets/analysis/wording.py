@@ -21,7 +21,7 @@ _REFUSALS = (
     r"(?i:lo siento,? (?:pero )?no puedo)|(?i:\bno puedo (?:ayudar|asistir|cumplir|proporcionar))",
     r"(?i:mi dispiace,? (?:ma )?non posso)|(?i:(?:sinto muito|desculpe),? (?:mas )?(?:eu )?n(?:ã|a)o posso)",
     r"(?i:het spijt me,? (?:maar )?ik kan)|(?i:przykro mi,? ale nie mog)",
-    r"(?:抱歉|对不起|很遗憾)[，,]?(?:但)?我(?:无法|不能|没有办法)|お(?:手伝い|答え)(?:することは)?できません|도와드릴 수 없습니다",
+    r"(?:抱歉|对不起|很遗憾)(?:，|,)?(?:但)?我(?:无法|不能|没有办法)|お(?:手伝い|答え)(?:することは)?できません|도와드릴 수 없습니다",
     r"(?:Извините|извините|Простите|К сожалению),? (?:но )?я не могу",
 )
 _BOILERPLATE = (

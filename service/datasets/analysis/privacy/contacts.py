@@ -15,10 +15,13 @@ _NOBODY = re.compile(
     rb"(?i)^(?:info|support|contact|hello|help|sales|admin|no-?reply|do-?not-?reply|office|press|jobs|careers|service|privacy"
     rb"|webmaster|postmaster|abuse|security|billing|marketing|media|feedback|user(?:name)?|name|your\.?(?:name|email)|git|someone"
     rb"|e?-?mail|customer-?service|enquiries|me|test)@")
+_LOGIN = re.compile(rb"://[^\s/@\x00]{0,64}:$")  # what follows is a password and a host
 _FILES = re.compile(rb"(?i)\.(?:png|jpe?g|gif|svg|webp|js|css|ts|py|html)$")
 
 
-def _is_somebody(value: bytes, _match: re.Match[bytes]) -> bool:
+def _is_somebody(value: bytes, match: re.Match[bytes]) -> bool:
+    if _LOGIN.search(match.string[max(0, match.start() - 96):match.start()]):
+        return False
     return not (_RESERVED.search(value) or _NOBODY.match(value) or _FILES.search(value))
 
 

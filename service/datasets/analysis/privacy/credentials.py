@@ -75,11 +75,15 @@ def _in_url(value: bytes, _match: re.Match[bytes]) -> bool:
     return not is_placeholder(value) and value.lower() not in _KNOWN_PASSWORDS and not value.isdigit()
 
 
+_BEGIN = rb"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----"
+_BREAK = rb"(?:\s|\\[nr])*"
+
 CREDENTIALS: tuple[Detector, ...] = (
     *(_prefixed(*row) for row in _PREFIXED),
     Detector(
         "private_key", "a private key", "secret", "[PRIVATE_KEY]", (rb"-----BEGIN [A-Z ]{0,24}PRIVATE KEY",),
-        re.compile(rb"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----(?:\\[nr]|[A-Za-z0-9+/=:,\s.-])*"),
+        re.compile(_BEGIN + rb"(?:[A-Za-z0-9+/=:,\s.()\\-]*?-----END [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----"
+                   rb"|(?:" + _BREAK + rb"[A-Za-z0-9+/=]{16,})*(?:" + _BREAK + rb"[A-Za-z0-9+/=]+\s*\Z)?)"),
         lambda value, _: len(value) > 120, reach=64, ahead=8192, shown=0),
     Detector(
         "jwt", "a JSON web token", "secret", "[TOKEN]", (rb"\beyJ[A-Za-z0-9_-]{10}",),
