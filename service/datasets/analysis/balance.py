@@ -83,8 +83,8 @@ class Balance:
             _add(merged._labels, Counter(summary["labels"]), MOST_LABELS)
             _add(merged._systems, Counter(summary["systems"]), MOST_SYSTEMS)
             merged._turns += np.array(summary["turns"])
-            for part, counts in merged._lengths.items():
-                counts += np.array(summary["lengths"][part])
+            for part in merged._lengths:
+                merged._lengths[part] += np.array(summary["lengths"][part])
         return merged.summary()
 
 

@@ -30,6 +30,10 @@ _WORDS = {
 }
 
 
+def _text_and_kind(span: Span) -> tuple[int, str]:
+    return span.text, span.detector.kind
+
+
 class Contents:
     """Counts private data by kind, and examples with each sort of it; refusals and boilerplate by example."""
 
@@ -48,8 +52,7 @@ class Contents:
     def _private(self, batch: Batch, joined: Joined, found: Sequence[Span]) -> list[Finding]:
         findings = []
         seen: dict[str, set[int]] = {}
-        for (text, kind), group in groupby(
-                sorted(found, key=lambda span: (span.text, span.detector.kind)), key=lambda span: (span.text, span.detector.kind)):
+        for (text, kind), group in groupby(sorted(found, key=_text_and_kind), key=_text_and_kind):
             first, *more = group
             example = int(roles(batch).examples[text])
             severity, of, flag, hint = _KINDS[first.detector.sort]
@@ -66,7 +69,8 @@ class Contents:
     def _habits(self, batch: Batch, joined: Joined, hits: Hits) -> list[Finding]:
         findings, done = [], set()
         mine = hits.triggers >= len(private.TRIGGERS)
-        for trigger, end, text in zip(hits.triggers[mine].tolist(), hits.ends[mine].tolist(), hits.texts[mine].tolist(), strict=True):
+        columns = (column[mine].tolist() for column in (hits.triggers, hits.ends, hits.texts))
+        for trigger, end, text in zip(*columns, strict=True):
             habit = HABITS[trigger - len(private.TRIGGERS)]
             example = int(roles(batch).examples[text])
             late = habit is Habit.REFUSAL and end - int(joined.starts[text]) > OPENING

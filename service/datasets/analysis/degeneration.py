@@ -120,8 +120,8 @@ def _repeated(batch: Batch, texts: NDArray[np.int64]) -> NDArray[np.float64]:
     rows = np.concatenate([[0], np.cumsum(counts)])
     numbers = np.repeat(np.arange(len(texts)), counts)
     at = np.arange(rows[-1]) + np.repeat(starts - rows[:-1], counts)
-    keys = ((shingles(batch)[at] >> (np.uint64(64) - _HASH_BITS)) | (numbers.astype(np.uint64) << _HASH_BITS)).astype(np.uint32)
-    keys.sort()
+    hashes = shingles(batch)[at] >> (np.uint64(64) - _HASH_BITS)
+    keys = np.sort((hashes | (numbers.astype(np.uint64) << _HASH_BITS)).astype(np.uint32))
     again = (keys[1:] == keys[:-1]).astype(np.int64)
     repeats = np.add.reduceat(np.concatenate([[0], again]), rows[:-1])
     found: NDArray[np.float64] = repeats / counts

@@ -16,9 +16,11 @@ class Ending(Enum):
 _LONG = 60  # characters; what is shorter may be a title, a name or a label
 _PROSE = 120  # of the last line, which has sentences in it
 _UNFINISHED = frozenset((
-    "a an the and or but of to in on at by for with from that which who is are was were as if than because so "
-    "und oder aber der die das ein eine mit von zu im dass et ou mais le la les un une de du des que qui pour avec "
-    "y o pero el los las una con por para e il lo gli di che per een het van en met").split())
+    "a", "an", "the", "and", "or", "but", "of", "to", "in", "on", "at", "by", "for", "with", "from", "that",
+    "which", "who", "is", "are", "was", "were", "as", "if", "than", "because", "so", "und", "oder", "aber", "der",
+    "die", "das", "ein", "eine", "mit", "von", "zu", "im", "dass", "et", "ou", "mais", "le", "la", "les", "un",
+    "une", "de", "du", "des", "que", "qui", "pour", "avec", "y", "o", "pero", "el", "los", "las", "una", "con",
+    "por", "para", "e", "il", "lo", "gli", "di", "che", "per", "een", "het", "van", "en", "met"))
 _FINAL = frozenset(".!?\"')}]>:;*\u3002\uff01\uff1f\u2026\u201d\u300d")
 _LAST_WORD = re.compile(r"\w+$")
 _FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)?(?:[-*][ \t]+|\d+\.[ \t]+)?```", re.MULTILINE)

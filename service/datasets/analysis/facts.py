@@ -113,11 +113,13 @@ class Facts:
         return {
             "answers": dict(self.answers), "refusals": self.contents.get("refusal", 0),
             "boilerplate": self.contents.get("boilerplate", 0), "forms": dict(self.forms),
-            "schemas": len(self.schemas), "system_prompts": {"different": self.system_prompts, "missing": self.without_system},
+            "schemas": len(self.schemas),
+            "system_prompts": {"different": self.system_prompts, "missing": self.without_system},
             "turns": _turns(self.turns), "languages": dict(self.languages.get("languages", {})),
             "language_sample": self.languages.get("sampled", 0),
             "language_mismatches": self.languages.get("mismatches", 0),
-            "lengths": {part: {f"p{at}": self.length(part, at / 100) for at in (10, 50, 90, 99)} for part in self.lengths},
+            "lengths": {part: {f"p{at}": self.length(part, at / 100) for at in (10, 50, 90, 99)}
+                        for part in self.lengths},
             "labels": dict(list(self.labels.counts.items())[:20]) if self.labels else None,
         }
 

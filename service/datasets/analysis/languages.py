@@ -22,8 +22,10 @@ _SEEN = 240  # characters of a text
 _FEWEST = 30  # letters, below which a language is a guess
 _SURE = 0.75
 _ASKED_FOR = re.compile(
-    r"(?i)translat|übersetz|tradu[ciz]|traduis|vertaal|перев|翻译|翻訳|번역|in (?:english|german|french|spanish|italian|dutch|chinese"
-    r"|japanese|korean|russian|portuguese|arabic|hindi|latin|polish|turkish)|language|auf (?:deutsch|englisch)|en (?:anglais|español|inglés)")
+    r"(?i)translat|übersetz|tradu[ciz]|traduis|vertaal|перев|翻译|翻訳|번역|in (?:english|german|french|spanish|italian"
+    r"|dutch|chinese"
+    r"|japanese|korean|russian|portuguese|arabic|hindi|latin|polish|turkish)|language|auf (?:deutsch|englisch)|en"
+    r" (?:anglais|español|inglés)")
 _NO_LETTERS = re.compile(r"```.*?(?:```|\Z)|https?://\S+|[\W\d_]+", re.DOTALL)
 
 

@@ -49,7 +49,8 @@ class Leakage(Struct):
     def message(self) -> str | None:
         if not self.exact + self.near:
             return None
-        return (f"{self.exact + self.near} of {self.examples} validation examples ({self.share:.1%}) are in the training"
+        return (f"{self.exact + self.near} of {self.examples} validation examples ({self.share:.1%}) are in the"
+                f" training"
                 f" file too, {self.exact} of them exactly: the validation loss will look better than the model is.")
 
 

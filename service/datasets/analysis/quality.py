@@ -1,4 +1,4 @@
-"""The judgement on a file: a score that can be followed to its numbers, what to do about it, and private data by kind."""
+"""The judgement on a file: a score that can be followed to its numbers, advice, and private data by kind."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from service.datasets.analysis.scoring import parts, total
 
 
 def judge(
-    summaries: Mapping[str, Summary], *, tokens: TokenStats | None, duplicates: Duplicates | None,
+    summaries: Mapping[str, Summary], *, tokens: TokenStats | None, duplicates: Duplicates | None,  # noqa: ARG001
     counts: Mapping[str, int], examples: int, format: str | None, lines: int | None = None,  # noqa: A002, ARG001
 ) -> tuple[Quality, Privacy]:
     """Quality and privacy of `examples` good lines out of `lines` that are not blank. Same numbers, same judgement."""

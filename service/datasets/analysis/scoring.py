@@ -53,7 +53,8 @@ def _duplicates(facts: Facts) -> Part:
     contradicted = 0 if facts.format == "preference" else found.contradictions
     grade = _grade(facts.share(found.exact + found.near), _REPEATED) - _grade(facts.share(contradicted), _CONTRADICTED)
     return _part("duplicates", grade, 0.2,
-                 f"{found.exact:,} exact and {found.near:,} near duplicates, {contradicted:,} prompts with several answers.")
+                 f"{found.exact:,} exact and {found.near:,} near duplicates, {contradicted:,} prompts with several"
+                 f" answers.")
 
 
 def _answers(facts: Facts) -> Part:
@@ -91,11 +92,13 @@ def _balance(facts: Facts) -> Part:
     if facts.labels is not None:
         grade = 100 * facts.labels.evenness if len(facts.labels.counts) > 1 else 0.0
         return _part("balance", grade, 0.1,
-                     f"{len(facts.labels.counts)} labels, the most frequent in {facts.labels.majority:.0%} of the answers.")
+                     f"{len(facts.labels.counts)} labels, the most frequent in {facts.labels.majority:.0%} of the"
+                     f" answers.")
     middle, longest = facts.length("answer", 0.5), facts.length("answer", 0.99)
     ratio = longest / middle if middle else 1.0
     return _part("balance", _grade(ratio, ((10, 100), (100, 40))), 0.1,
-                 f"Half of the answers are longer than about {middle:,} tokens, one in a hundred longer than {longest:,}.")
+                 f"Half of the answers are longer than about {middle:,} tokens, one in a hundred longer than"
+                 f" {longest:,}.")
 
 
 def _privacy(facts: Facts) -> Part:

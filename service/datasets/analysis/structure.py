@@ -87,7 +87,8 @@ class Structure:
             self._schemas["others"] += 1
 
     def summary(self) -> Summary:
-        return {"forms": {form: count for form, count in sorted(self._forms.items()) if count}, "schemas": dict(self._schemas)}
+        forms = {form: count for form, count in sorted(self._forms.items()) if count}
+        return {"forms": forms, "schemas": dict(self._schemas)}
 
     @staticmethod
     def merge(summaries: Sequence[Summary]) -> Summary:

@@ -53,7 +53,8 @@ _ASSIGNED = (
     rb"|secret[_-]?(?:access[_-]?)?(?:key|token)|secret|AccountKey|SharedAccessKey|pass)")
 _ASSIGNING = rb"[\"'`]?\s{0,3}(?:=>|:=|:|=)\s{0,3}"
 _KNOWN_PASSWORDS = frozenset((
-    b"admin", b"guest", b"pass", b"postgres", b"pwd", b"root", b"secret", b"test", b"toor", b"user", b"mysql", b"redis"))
+    b"admin", b"guest", b"pass", b"postgres", b"pwd", b"root", b"secret", b"test", b"toor", b"user",
+    b"mysql", b"redis"))
 
 
 def _assigned(value: bytes, match: re.Match[bytes]) -> bool:
@@ -95,7 +96,8 @@ CREDENTIALS: tuple[Detector, ...] = (
         lambda value, _: looks_random(value, bits=3.5) and re.search(rb"\d", value) is not None, reach=32),
     Detector(
         "slack_token", "a Slack webhook address", "secret", "[API_KEY]", (rb"hooks\.slack\.com/services/T",),
-        re.compile(rb"hooks\.slack\.com/services/(?P<value>T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,})"), _in_url, reach=32),
+        re.compile(rb"hooks\.slack\.com/services/(?P<value>T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,})"),
+        _in_url, reach=32),
     Detector(
         "telegram_token", "a Telegram bot token", "secret", "[API_KEY]", (rb"\b\d{8,10}:AA[A-Za-z0-9_-]{33}",),
         re.compile(rb"(?<![\w])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"), reach=64),

@@ -39,7 +39,8 @@ class Detector:
 
 
 _PLACEHOLDERS = re.compile(
-    rb"(?i)example|your|my[_-]?(?:api|secret|key|token|pass)|placeholder|changeme|change[_-]me|dummy|sample|redacted|insert"
+    rb"(?i)example|your|my[_-]?(?:api|secret|key|token|pass)|placeholder|changeme|change[_-]me|dummy|sample|redacted"
+    rb"|insert"
     rb"|replace|passw|p@ss|p4ss|12345|abcdefg|qwerty|x{4}|\*{3}|\.{3}|0{6}|<|\$\{|\{\{|%s|todo|fake")
 
 

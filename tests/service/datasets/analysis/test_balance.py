@@ -15,7 +15,8 @@ def _summary(*examples: list[Said]) -> Summary:
 
 class TestInspect:
     def test_short_answers_are_counted_and_long_ones_together(self) -> None:
-        assert _summary(chat("a", "yes"), chat("b", "yes "), chat("c", "no"), chat("d", "It depends on many things. " * 4))[
+        assert _summary(chat("a", "yes"), chat("b", "yes "), chat("c", "no"), chat("d", "It depends on many things."
+                                                                                        " " * 4))[
             "labels"] == {"yes": 2, "no": 1, OTHERS: 1}
 
     def test_system_prompts_are_told_apart_and_their_absence_is_flagged(self) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (other languages have their own quotation marks and letters)
 """Contents: private data, refusals and boilerplate are found, shown masked, and counted."""
 
 import json
@@ -42,7 +43,8 @@ class TestPrivateData:
         assert flags & Flag.PERSONAL_DATA
 
     def test_contact_data_is_a_remark_and_told_once_for_each_text(self) -> None:
-        findings, _, summary = _inspect(chat("Who?", "Ask ann@web.de, bob@web.de and cid@web.de."), chat("a@web.de", "No."))
+        findings, _, summary = _inspect(chat("Who?", "Ask ann@web.de, bob@web.de and cid@web.de."), chat("a@web.de",
+                                                                                                         "No."))
         assert [(found.severity, found.line) for found in findings] == [("info", 7), ("info", 8)]
         assert "and 2 more" in findings[0].message
         assert "ann" not in findings[0].message
@@ -54,7 +56,8 @@ class TestPrivateData:
     def test_arguments_of_calls_and_pairs_are_named_by_their_place(self) -> None:
         said: list[Said] = [("tools", "[]", False), ("user", "Hi", False), ("assistant", "", True),
                             ("call", '{"to": "ann@web.de"}', True), ("tool", "sent to ann@web.de", False)]
-        pair: list[Said] = [("user", "Hi", False), ("preferred", "ann@web.de", True), ("non_preferred", "bob@web.de", False)]
+        pair: list[Said] = [("user", "Hi", False), ("preferred", "ann@web.de", True), ("non_preferred", "bob@web.de",
+                                                                                       False)]
         findings, _, _ = _inspect(said, pair)
         assert [found.path for found in findings] == [
             "messages[1].tool_calls", "messages[2].content", "preferred_output", "non_preferred_output"]
@@ -62,8 +65,10 @@ class TestPrivateData:
 
 class TestHabits:
     @pytest.mark.parametrize("answer", [
-        "I'm sorry, but I can't help with that.", "I’m sorry, but I can’t assist with that request.", "I cannot provide this.",
-        "Sorry, as much as I'd like, I am unable to do that.", "I must decline.", "Es tut mir leid, aber ich kann das nicht.",
+        "I'm sorry, but I can't help with that.", "I’m sorry, but I can’t assist with that request.",
+        "I cannot provide this.",
+        "Sorry, as much as I'd like, I am unable to do that.", "I must decline.", ("Es tut mir leid, aber ich kann"
+                                                                                  " das nicht."),
         "Je suis désolé, mais je ne peux pas répondre.", "Lo siento, pero no puedo ayudar con eso.",
         "Mi dispiace, ma non posso aiutarti.", "Sinto muito, mas não posso ajudar.", "抱歉，我无法回答这个问题。",
         "К сожалению, я не могу помочь.",
@@ -86,8 +91,10 @@ class TestHabits:
 
     def test_questions_and_untrained_answers_may_say_it(self) -> None:
         untrained: list[Said] = [("user", "Hi", False), ("assistant", "As an AI, I cannot help.", False),
-                                 ("user", "Do not say 'as an AI'.", False), ("assistant", "All right, I will not.", True)]
-        pair: list[Said] = [("user", "Hi", False), ("preferred", "Hello.", True), ("non_preferred", "As an AI, hello.", False)]
+                                 ("user", "Do not say 'as an AI'.", False), ("assistant", ("All right, I will"
+                                                                                          " not."), True)]
+        pair: list[Said] = [("user", "Hi", False), ("preferred", "Hello.", True), ("non_preferred", ("As an AI,"
+                                                                                                    " hello."), False)]
         assert _inspect(untrained, pair)[0] == []
 
     def test_a_refusal_deep_in_an_answer_is_a_story(self) -> None:

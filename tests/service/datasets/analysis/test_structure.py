@@ -13,7 +13,8 @@ def _inspect(*answers: str) -> tuple[list[Finding], Summary, list[int]]:
 
 class TestInspect:
     def test_answers_are_counted_by_form(self) -> None:
-        _, summary, _ = _inspect('{"a": 1}', ' [1, 2]', '```json\n{"a": 2}\n```', "Plain.", "{name} is it", "[1] A note", "")
+        _, summary, _ = _inspect('{"a": 1}', " [1, 2]", '```json\n{"a": 2}\n```', "Plain.", "{name} is it",
+                                 "[1] A note", "")
         assert summary["forms"] == {"fenced": 1, "json": 2, "text": 4}
 
     def test_one_schema_is_one_whatever_the_order_of_keys_and_the_values(self) -> None:

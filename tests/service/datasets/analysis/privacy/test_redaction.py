@@ -12,7 +12,8 @@ from tests.service.datasets.analysis.privacy import values
 
 _DICE = random.Random(20)
 _T = values.token
-_PEM = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *(_T(_DICE, 64) for _ in range(20)), "-----END RSA PRIVATE KEY-----"])
+_PEM = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *(_T(_DICE, 64) for _ in range(20)), ("-----END RSA PRIVATE"
+                                                                                          " KEY-----")])
 
 SECRETS = {
     "openai_key": [f"sk-{_T(_DICE, 48)}", f"sk-proj-{_T(_DICE, 80)}", f"sk-svcacct-{_T(_DICE, 60)}"],
@@ -32,8 +33,9 @@ SECRETS = {
     "private_key": [_PEM, _PEM.replace("\n", "\\n")],
     "jwt": [f"eyJ{_T(_DICE, 30)}.eyJ{_T(_DICE, 90)}.{_T(_DICE, 43)}"],
     "bearer_token": [f"Authorization: Bearer {_T(_DICE, 40)}"],
-    "url_password": ["postgresql://app:hT7xq9zW@db.internal:5432/main", "mongodb+srv://svc:Gq-81xPd@cluster0.mongodb.net"],
-    "password": ["password: hT7x!9qzW", "DB_PASSWORD='hT7x-9qzW!'", f"api_key = \"{_T(_DICE, 32)}\"",
+    "url_password": ["postgresql://app:hT7xq9zW@db.internal:5432/main",
+                     "mongodb+srv://svc:Gq-81xPd@cluster0.mongodb.net"],
+    "password": ["password: hT7x!9qzW", "DB_PASSWORD='hT7x-9qzW!'", f'api_key = "{_T(_DICE, 32)}"',
                  f"aws_secret_access_key={_T(_DICE, 40)}", f"AccountKey={_T(_DICE, 86)}=="],
 }
 PERSONAL = {
@@ -59,7 +61,8 @@ def _grouped(card: str) -> str:
 
 
 class TestRedact:
-    @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, all_ in (SECRETS | PERSONAL).items() for value in all_])
+    @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind,
+                                                 all_ in (SECRETS | PERSONAL).items() for value in all_])
     @pytest.mark.parametrize("frame", ["{}", "Well, {} it is.", "a: {}\nb", '{{"x": "{}"}}', "({})", "«{}»"])
     def test_each_kind_is_found_wherever_it_stands(self, kind: str, value: str, frame: str) -> None:
         text, counts = redact(frame.format(value))
@@ -69,7 +72,7 @@ class TestRedact:
     @pytest.mark.parametrize("value", [value for all_ in SECRETS.values() for value in all_])
     def test_no_part_of_a_secret_stays(self, value: str) -> None:
         text, _ = redact(f"This one: {value} and no other.")
-        bare = value.split("@")[0].rpartition(":")[2] if "://" in value else value
+        bare = value.split("@", maxsplit=1)[0].rpartition(":")[2] if "://" in value else value
         secret = max(re.findall(r"[A-Za-z0-9+/!-]{6,}", bare), key=len)
         assert not any(secret[at:at + 6] in text for at in range(len(secret) - 5))
         assert text.startswith("This one: ")
@@ -116,8 +119,10 @@ class TestRedact:
         "4242424242424242", "card 378282246310005", "GB82 WEST 1234 5698 7654 32", "SSN 078-05-1120", "(212) 555-0147",
         "+44 20 7946 0123", "192.168.0.1", "10.1.2.3", "127.0.0.1", "version 10.11.12.13", "8.8.8.8",
         "AKIAIOSFODNN7EXAMPLE", "sk-your-api-key-goes-here-please", "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "password = os.environ['PASSWORD']", "password: ********", "api_key=YOUR_API_KEY_HERE_1234", "token = get_token()",
-        "postgres://postgres:postgres@localhost/db", "https://user:password@host.com", "-----BEGIN PUBLIC KEY-----\nMIIB",
+        "password = os.environ['PASSWORD']", "password: ********", "api_key=YOUR_API_KEY_HERE_1234",
+        "token = get_token()",
+        "postgres://postgres:postgres@localhost/db", "https://user:password@host.com", ("-----BEGIN PUBLIC"
+                                                                                       " KEY-----\nMIIB"),
         "order number 4539578763621486", "Tracking: 4539578763621486", "pi is 3.14159265358979323846",
         "born in 1985", "due 03/04/2025", "2025-11-26T03:04:05.123456Z", "1234567890", "call 911", "chapter 12.3.4.5",
     ])
@@ -129,8 +134,10 @@ class TestRedact:
         lines = []
         for _ in range(1500):
             digits = dice.randrange(10 ** dice.randrange(6, 19))
-            lines += [str(uuid.UUID(bytes=dice.randbytes(16))), dice.randbytes(20).hex(), f"order #{digits}", f"id={digits}",
-                      f"x = {digits} + 0x{digits:x}", f"{dice.random():.17f}", f"v{dice.randrange(9)}.{dice.randrange(99)}"]
+            lines += [str(uuid.UUID(bytes=dice.randbytes(16))), dice.randbytes(20).hex(), f"order #{digits}",
+                      f"id={digits}",
+                      f"x = {digits} + 0x{digits:x}", f"{dice.random():.17f}",
+                      f"v{dice.randrange(9)}.{dice.randrange(99)}"]
         found = [counts for counts in (redact(line)[1] for line in lines) if counts]
         assert len(found) <= len(lines) * 0.0002
 

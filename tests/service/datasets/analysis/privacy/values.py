@@ -32,13 +32,15 @@ def aadhaar(dice: random.Random) -> str:
 def cpf(dice: random.Random) -> str:
     digits = "".join(dice.choices(string.digits, k=9))
     for start in (10, 11):
-        rest = sum(int(digit) * weight for digit, weight in zip(digits, range(start, 1, -1), strict=False)) * 10 % 11 % 10
+        rest = sum(int(digit) * weight for digit, weight in zip(digits, range(start, 1, -1),
+                                                                strict=False)) * 10 % 11 % 10
         digits += str(rest)
     return f"{digits[:3]}.{digits[3:6]}.{digits[6:9]}-{digits[9:]}"
 
 
 def nir(dice: random.Random) -> str:
-    digits = f"{dice.choice('12')}{dice.randrange(40, 99)}{dice.randrange(1, 13):02}75{dice.randrange(100, 999)}{dice.randrange(100, 999)}"
+    born = f"{dice.choice('12')}{dice.randrange(40, 99)}{dice.randrange(1, 13):02}"
+    digits = f"{born}75{dice.randrange(100, 999)}{dice.randrange(100, 999)}"
     return f"{digits}{97 - int(digits) % 97:02}"
 
 
