@@ -8,8 +8,8 @@ from tests.fixtures.api import Tenant
 from worker import app
 from worker.tasks import datasets, files
 
-HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ERASE_OBJECT: files.erase,
-           Work.EXPIRE_UPLOAD: files.expire_upload}
+HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets.analyse,
+           Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload}
 
 
 def work_off(tenant: Tenant) -> int:
