@@ -6,8 +6,7 @@ takes one segment with it, not the file.
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -15,17 +14,16 @@ from sqlalchemy.orm import Session
 from service.datasets import operations as datasets
 from service.datasets.analysis.merging import Merged, merge
 from service.datasets.analysis.options import Options
-from service.datasets.analysis.segments import Segment, analyse_segment, detected, plan
+from service.datasets.analysis.segments import Segment, analyse_segment, detected
 from service.datasets.operations import readings
 from service.datasets.operations.places import analysis_prefix, columns_key, segment_key, segments_prefix
 from service.datasets.operations.readings import Reading
-from service.kit.storage import READ_BYTES, ObjectMissing, StorageUnavailable, storage
+from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
-from service.settings import settings
 from worker.app import Running, Transient, task, unit_of_work
+from worker.tasks.reading import Teller, object_bytes, object_ranges
 
 _LOST = "The bytes of this file are gone from the object store. Upload it again."
-_TELL_SECONDS = 1.0
 _OPTIONS = Options()
 
 
@@ -62,9 +60,9 @@ def analyse(running: Running) -> None:
             with unit_of_work(claim) as session:
                 readings.note_piece(session, piece, done)
         segment = analyse_segment(
-            _bytes(piece.object_key, piece.start, piece.end), index=piece.number,
+            object_bytes(piece.object_key, piece.start, piece.end), index=piece.number,
             format=piece.format,  # type: ignore[arg-type]  # written by `detected`
-            options=_OPTIONS, advance=_Teller(running, told))
+            options=_OPTIONS, advance=Teller(running, told))
         key = segment_key(claim.project_id, piece.file_id, piece.number)
         storage().write(key, segment.pack())
         with unit_of_work(claim) as session:
@@ -92,10 +90,7 @@ def _segment_cannot_be_read(session: Session, claim: Claim, cause: str) -> None:
 
 def _read(running: Running, reading: Reading) -> None:
     """Cut the file; what turns out to be one piece is read at once."""
-    def read_range(start: int, end: int) -> bytes:
-        return storage().read_range(reading.object_key, start, end - start)
-
-    ranges = plan(reading.size, read_range, target=settings().segment_bytes)
+    ranges = object_ranges(reading.object_key, reading.size)
     if len(ranges) > 1:
         kind, _ = detected(storage().read(reading.object_key))
         with unit_of_work(running.claim) as session:
@@ -106,7 +101,7 @@ def _read(running: Running, reading: Reading) -> None:
         with unit_of_work(running.claim) as session:
             readings.note_reading(session, reading.file_id, done)
     segment = analyse_segment(storage().read(reading.object_key), index=0, format=None, options=_OPTIONS,
-                              advance=_Teller(running, told))
+                              advance=Teller(running, told))
     _settle(running, reading, merge([segment], size=reading.size, options=_OPTIONS))
 
 
@@ -142,23 +137,3 @@ def _unpacked(running: Running, keys: Iterable[str]) -> Iterator[Segment]:
         except ObjectMissing as missing:
             raise Transient(f"A segment went while it was wanted: {key}") from missing
         yield Segment.unpack(packed)
-
-
-def _bytes(key: str, start: int, end: int) -> Iterator[bytes]:
-    for at in range(start, end, READ_BYTES):
-        yield storage().read_range(key, at, min(READ_BYTES, end - at))
-
-
-class _Teller:
-    """Passes progress on: to the heartbeat at once, to those who wait about once a second."""
-
-    def __init__(self, running: Running, tell: Callable[[int], None]) -> None:
-        self._running = running
-        self._tell = tell
-        self._next = time.monotonic() + _TELL_SECONDS
-
-    def __call__(self, done: int) -> None:
-        self._running.advance(done)
-        if time.monotonic() >= self._next:
-            self._tell(done)
-            self._next = time.monotonic() + _TELL_SECONDS

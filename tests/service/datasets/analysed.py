@@ -5,13 +5,13 @@ import json
 from service.datasets.analysis.merging import Merged, merge
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.segments import analyse_segment
-from service.datasets.validation.formats import Format
+
+_OPTIONS = Options()
 
 
-def analysed(data: bytes, form: Format | None = None) -> Merged:
+def analysed(data: bytes, options: Options = _OPTIONS) -> Merged:
     """What a worker finds in a file of these bytes."""
-    options = Options()
-    segment = analyse_segment([data], index=0, format=form, options=options, advance=lambda _: None)
+    segment = analyse_segment([data], index=0, format=None, options=options, advance=lambda _: None)
     return merge([segment], size=len(data), options=options)
 
 
