@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.catalog.base_models import InvalidCatalog
 from service.cli import (  # imported for the commands that they register
     configuration,
+    convert,
     database,
     examination,
     house,
@@ -22,7 +23,7 @@ from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
 from service.kit.errors import ServiceError
 
-__all__ = ["app", "configuration", "database", "examination", "house", "keys", "main", "models", "processes",
+__all__ = ["app", "configuration", "convert", "database", "examination", "house", "keys", "main", "models", "processes",
            "validate"]
 
 
