@@ -29,5 +29,10 @@ def test_every_registered_kind_is_told_somewhere() -> None:
 
 
 def test_how_lines_end_is_told_with_their_number() -> None:
-    for finding in (carriage_returns(3), no_final_newline(3)):
-        assert (finding.line, finding.severity) == (3, KINDS[finding.kind].severity)
+    told = [(finding.kind, finding.line, finding.severity) for finding in (carriage_returns(3), no_final_newline(3))]
+    assert told == [("carriage_returns", 3, "info"), ("no_final_newline", 3, "info")]
+
+
+def test_every_registered_kind_is_looked_for_in_a_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    assert [kind for kind in KINDS if f'"{kind}"' not in tests] == []
