@@ -109,3 +109,10 @@ KINDS: dict[str, Kind] = {
                             _DIALOGUES),
     "repeated_answer": _warning(_CALLS, "A call is answered once.", _DIALOGUES),
 }
+
+
+def table() -> str:
+    """The rules as a table in Markdown, for the README."""
+    rows = [f"| {kind.group} | {kind.rule} | `{name}` | {kind.severity} |"
+            f" {'all' if kind.formats == _ALL else ', '.join(kind.formats)} |" for name, kind in KINDS.items()]
+    return "\n".join(["| about | rule | kind | severity | formats |", "|---|---|---|---|---|", *rows]) + "\n"

@@ -14,9 +14,8 @@ from service.datasets.validation.lines import BOM
 
 MAX_DEPTH = 64
 _MOST_CONTAINERS = 500_000  # so many take about 120 MB while they are looked at
-_TRAPS = (b"\\u0000", b" :", b"\t:", b"\r:", b"\n:", b'\\\\":')
 _SAFE = 10**18
-_CONTAINERS = {dict, list}
+_TELLING = {dict, list, int}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 UNREADABLE: Any = object()
@@ -45,23 +44,33 @@ def _is_sound(value: Any, line: bytes) -> bool:
     A key's quote is followed by its colon, and inside of a string that quote would be escaped; so counting tells
     whether a key comes twice, as long as there are no blanks before colons and no key ends in a backslash.
     """
-    if any(trap in line for trap in _TRAPS):
+    if not isinstance(value, dict | list) or _has_trap(line):
         return False
-    level, keys = [value], line.count(b'":') - line.count(b'\\":')
+    objects: list[dict[str, Any]] = []
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        objects = [each for each in level if type(each) is dict]
-        keys -= sum(map(len, objects))
-        if max(map(len, chain.from_iterable(objects)), default=0) > LONGEST_KEY:
-            return False
-        members = list(chain(chain.from_iterable(map(dict.values, objects)),
-                             chain.from_iterable(each for each in level if type(each) is list)))
-        types = set(map(type, members))
-        if int in types and any(type(member) is int and not -_SAFE < member < _SAFE for member in members):
-            return False
-        if dict not in types and list not in types:
-            return keys == 0
-        level = [member for member in members if type(member) in _CONTAINERS]
-    return False
+        members: list[Any] = []
+        for each in level:
+            if type(each) is dict:
+                objects.append(each)
+                members += each.values()
+            elif type(each) is list:
+                members += each
+            elif not -_SAFE < each < _SAFE:
+                return False
+        level = [member for member in members if type(member) in _TELLING]
+        if not level:
+            break
+    else:
+        return False
+    keys = line.count(b'":') - line.count(b'\\":')
+    return sum(map(len, objects)) == keys and (
+        len(line) <= LONGEST_KEY or max(map(len, chain.from_iterable(objects)), default=0) <= LONGEST_KEY)
+
+
+def _has_trap(line: bytes) -> bool:
+    return (b"\\u0000" in line or b" :" in line or b'\\\\":' in line or b"\t:" in line or b"\r:" in line
+            or b"\n:" in line)
 
 
 def _parse_strictly(line: bytes, place: Place) -> tuple[Any, list[Finding]]:

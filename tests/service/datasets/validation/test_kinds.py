@@ -5,7 +5,7 @@ from pathlib import Path
 
 import service.datasets.validation
 from service.datasets.validation.endings import carriage_returns, no_final_newline
-from service.datasets.validation.kinds import KINDS
+from service.datasets.validation.kinds import KINDS, table
 
 _TOLD = re.compile(r'\.(error|warning|info)\(\s*"([a-z0-9_]+)"|Finding\(\s*"(error|warning|info)", "([a-z0-9_]+)"')
 
@@ -36,3 +36,9 @@ def test_how_lines_end_is_told_with_their_number() -> None:
 def test_every_registered_kind_is_looked_for_in_a_test() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
     assert [kind for kind in KINDS if f'"{kind}"' not in tests] == []
+
+
+def test_the_table_has_a_row_for_each_kind() -> None:
+    rows = table().splitlines()
+    assert len(rows) == 2 + len(KINDS)
+    assert rows[2] == "| file | A file holds at least one example. | `no_examples` | error | all |"
