@@ -120,8 +120,8 @@ def _national(name: str, words: bytes, looks: bytes, module: str) -> Detector:
 def _formatted(name: str, trigger: bytes, looks: bytes, module: str, *, kind: str = "national_id") -> Detector:
     """One whose form is so much its own that nothing has to announce it."""
     return Detector(kind, name, "personal", "[NATIONAL_ID]", (trigger,),
-                    re.compile(rb"(?<![\w.-])(?P<value>" + looks + rb")(?![\w-]"
-                                                                   rb"|\.\d)"), _valid(module), reach=40, ahead=24, shown=2)
+                    re.compile(rb"(?<![\w.-])(?P<value>" + looks + rb")(?![\w-]|\.\d)"), _valid(module),
+                    reach=40, ahead=24, shown=2)
 
 
 def _has_digit(value: bytes, _match: re.Match[bytes]) -> bool:
