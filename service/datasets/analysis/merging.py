@@ -31,7 +31,7 @@ class Merged:
 
 
 def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged:
-    """The report on a file of `size` bytes from its segments in their order. Each is let go before the next is asked for."""
+    """The report on a file of `size` bytes from its segments in their order, of which only one is held at a time."""
     whole = _Whole(options)
     for segment in segments:
         whole.add(segment)
