@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 _TOOLS = [{"type": "function", "function": {
     "name": "find", "description": "Finds it.", "parameters": {
-        "type": "object", "properties": {"city": {"type": "string"}, "limit": {"type": "integer"}}, "required": ["city"]}}}]
-_TEXT = st.one_of(st.text(min_size=1, max_size=40), st.sampled_from(
-    ['He said: "no".', "a\\", '\\"', "<|endoftext|>", "\0", "日本語", '{"role":"user"}', '\\\\"', "  ", "x" * 300, "\ud83d\ude00"]))
+        "type": "object", "properties": {"city": {"type": "string"}, "limit": {"type": "integer"}},
+        "required": ["city"]}}}]
+_TEXT = st.one_of(st.text(min_size=1, max_size=40), st.sampled_from((
+    'He said: "no".', "a\\", '\\"', "<|endoftext|>", "\0", "日本語", '{"role":"user"}', '\\\\"', "  ", "x" * 300,
+    "\ud83d\ude00")))
 
 
 def _said(role: str, content: str, **more: Any) -> dict[str, Any]:
@@ -26,12 +28,13 @@ def chats(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             value["tools"] = _TOOLS
             ids = draw(st.sampled_from((["a"], ["a", "b"], ["b", "b"])))
-            messages.append({"role": "assistant", **draw(st.sampled_from(({}, {"content": None}, {"content": "ok"}))),
-                             "tool_calls": [{"id": each, "type": "function", "function": {
-                                 "name": draw(st.sampled_from(("find", "find", "lose"))), "arguments": draw(_ARGUMENTS)}}
-                                 for each in ids]})
+            content = draw(st.sampled_from(({}, {"content": None}, {"content": "ok"})))
+            calls = [{"id": each, "type": "function", "function": {
+                "name": draw(st.sampled_from(("find", "find", "lose"))), "arguments": draw(_ARGUMENTS)}} for each in ids]
+            messages.append({"role": "assistant", **content, "tool_calls": calls})
             messages.extend(_said("tool", draw(_TEXT), tool_call_id=each) for each in ids)
-        messages.append(_said("assistant", draw(_TEXT), **draw(st.sampled_from(({}, {}, {"weight": 0}, {"weight": 1})))))
+        weight = draw(st.sampled_from(({}, {}, {"weight": 0}, {"weight": 1})))
+        messages.append(_said("assistant", draw(_TEXT), **weight))
     value.update(draw(st.sampled_from(({}, {}, {}, {"parallel_tool_calls": False}, {"functions": []}))))
     return value
 

@@ -1,4 +1,7 @@
+"""What the fast way takes is clean to the slow way, and says the same."""
+
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from service.datasets.analysis.rich import accept_rich
 from service.datasets.validation.formats import Format, explain, read
 from tests.service.datasets.analysis.lines_of_data import chats, completions, lines, pairs
 
-CLEAN = {
+CLEAN: dict[Format, dict[str, Any]] = {
     "chat": {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]},
     "preference": {"input": {"messages": [{"role": "user", "content": "Hi"}]},
                    "preferred_output": [{"role": "assistant", "content": "Yes?"}],
@@ -20,26 +23,26 @@ CLEAN = {
 }
 
 
-def take(format: Format, given: list[bytes]) -> Taken:
+def take(form: Format, given: list[bytes]) -> Taken:
     ends = np.cumsum([len(line) + 1 for line in given])
     data = b"\n".join(given)
-    return acceptance(format).take(data, given, delimiters(data, ends))
+    return acceptance(form).take(data, given, delimiters(data, ends))
 
 
 def quotes(line: bytes) -> int:
     return int(delimiters(line, np.array([len(line)]))[0])
 
 
-def check_taken(format: Format, given: list[bytes]) -> None:
+def check_taken(form: Format, given: list[bytes]) -> None:
     """What is taken has no findings, and says what the slow way reads."""
-    taken = take(format, given)
+    taken = take(form, given)
     assert sorted([*taken.rows, *taken.left]) == [row for row, line in enumerate(given) if line]
     at = 0
     for row, shape in zip(taken.rows, taken.shapes, strict=True):
         texts = taken.texts[at:at + len(shape.roles)]
         at += len(shape.roles)
-        assert explain(given[row], 1, format) == []
-        assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(given[row], format)
+        assert explain(given[row], 1, form) == []
+        assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(given[row], form)
     assert at == len(taken.texts)
 
 
@@ -59,10 +62,10 @@ class TestTake:
     def test_a_completion_that_is_taken_has_no_findings(self, given: list[bytes]) -> None:
         check_taken("completion", given)
 
-    @pytest.mark.parametrize("format", CLEAN)
-    def test_clean_lines_are_taken(self, format: Format) -> None:
-        given = [json.dumps(CLEAN[format]).encode()] * 3
-        assert take(format, given).rows == [0, 1, 2]
+    @pytest.mark.parametrize("form", CLEAN)
+    def test_clean_lines_are_taken(self, form: Format) -> None:
+        given = [json.dumps(CLEAN[form]).encode()] * 3
+        assert take(form, given).rows == [0, 1, 2]
 
     def test_a_key_that_comes_twice_is_left_though_blanks_hide_its_colon(self) -> None:
         line = json.dumps(CLEAN["chat"]).encode()

@@ -1,5 +1,6 @@
+"""A file is analysed alike on one process or several, in little memory, and an interrupt leaves nothing."""
+
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ class TestAnalyse:
         assert b"KeyboardInterrupt" in said
         assert running.returncode
         assert psutil.wait_procs(children, timeout=10)[1] == []
-        assert os.listdir(scratch) == []
+        assert [*scratch.iterdir()] == []
 
     @pytest.mark.parametrize("mode", ["basic", "full"])
     def test_memory_does_not_grow_with_a_monstrous_line(self, tmp_path: Path, mode: str) -> None:
@@ -77,7 +78,8 @@ class TestAnalyse:
             for _ in range(120):
                 file.write(b"x" * MiB)
             file.write(b"\n" + chat(1) + b"\n" * (20 * MiB) + chat(2))
-        done = subprocess.run([sys.executable, "-c", MEMORY, str(path), mode], check=True, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", MEMORY, str(path), mode], check=True, capture_output=True,
+                              text=True)
         lines, peak = done.stdout.rsplit(" ", 1)
         assert lines == f"[20001] {20_003 + 20 * MiB}"
         assert int(peak) < 300

@@ -1,6 +1,9 @@
+"""Tokens are those of the original tokenizer, and their sums are what OpenAI billed."""
+
 import gzip
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,8 @@ from service.datasets.analysis.report import TokenStats
 from service.datasets.analysis.segments import analyse_segment
 from service.datasets.analysis.tokens import TOKENIZERS, count, encode, histogram, percentiles
 
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "a\r\n\r\n  b", " " * 40, "\t\t\n", "naïve", "日本語のテキスト", "👩‍👩‍👧", "e\u0301\u0301",
-           "हिन्दी", "x" * 500, "1234567890", "don't DON'T", "\u200b\ufeff", "Ünïcödé" * 9, "العربية", "\x1b[0m", "", "'s" * 20]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "a\r\n\r\n  b", " " * 40, "\t\t\n", "naïve", "日本語のテキスト", "👩‍👩‍👧",
+           "e\u0301\u0301", "हिन्दी", "x" * 500, "1234567890", "don't DON'T", "\u200b\ufeff", "Ünïcödé" * 9, "العربية", "\x1b[0m", "", "'s" * 20]
 # Tokens of the system, user and assistant text of each example in two public sample files, by cl100k_base, and what
 # OpenAI counted as trained tokens for ten epochs on each: sarcastic.jsonl of ruby-openai, fine_tuning_sample.jsonl of
 # openai-dotnet.
@@ -56,7 +59,7 @@ class TestEncode:
                                        tiktokens: dict[str, tiktoken.Encoding]) -> None:
         ids, offsets = encode(texts, name)
         expected = [tiktokens[name].encode_ordinary(text) for text in texts]
-        assert [ids[start:end].tolist() for start, end in zip(offsets, offsets[1:], strict=False)] == expected
+        assert [ids[start:end].tolist() for start, end in pairwise(offsets)] == expected
         assert count(texts, name)[1].tolist() == offsets.tolist()
 
 
