@@ -49,13 +49,14 @@ def _way(processes: int, *, full: bool) -> Callable[[Path], int]:
 
 
 _WAYS: dict[str, Callable[[Path], Any]] = {
-    "basic1": _way(1, full=False), "basic2": _way(2, full=False), "full1": _way(1, full=True), "full2": _way(2, full=True),
+    "basic1": _way(1, full=False), "basic2": _way(2, full=False),
+    "full1": _way(1, full=True), "full2": _way(2, full=True),
     "script": lambda path: script.check(path, _TOKENIZER), "bare": bare,
 }
 
 
 def measure(way: str, path: Path) -> None:
-    """In a process of its own: seconds from the first byte to the last figure, and the memory of the largest process."""
+    """In a process of its own: seconds from the first byte to the last figure, memory of the largest process."""
     began = time.perf_counter()
     found = _WAYS[way](path)
     seconds = found if way == "bare" else time.perf_counter() - began
@@ -101,7 +102,7 @@ def _huge() -> Iterator[bytes]:
         if at == 1500:
             yield from (b"x" * MiB for _ in range(2048))
             yield b"\n"
-        written, chosen = 0, []
+        written, chosen = 0, list[bytes]()
         while written < MiB:
             line = lines[(at * 7919 + len(chosen) * 31) % len(lines)]
             chosen.append(line.replace(b'"content": "', b'"content": "%d ' % (at * 1000 + len(chosen)), 2))

@@ -28,7 +28,7 @@ def chats(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             value["tools"] = _TOOLS
             ids = draw(st.sampled_from((["a"], ["a", "b"], ["b", "b"])))
-            content = draw(st.sampled_from(({}, {"content": None}, {"content": "ok"})))
+            content: dict[str, Any] = draw(st.sampled_from(({}, {"content": None}, {"content": "ok"})))
             calls = [{"id": each, "type": "function", "function": {
                 "name": draw(st.sampled_from(("find", "find", "lose"))), "arguments": draw(_ARGUMENTS)}} for each in ids]
             messages.append({"role": "assistant", **content, "tool_calls": calls})

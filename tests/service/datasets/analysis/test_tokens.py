@@ -20,7 +20,8 @@ from service.datasets.analysis.segments import analyse_segment
 from service.datasets.analysis.tokens import TOKENIZERS, count, encode, histogram, percentiles
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "a\r\n\r\n  b", " " * 40, "\t\t\n", "naïve", "日本語のテキスト", "👩‍👩‍👧",
-           "e\u0301\u0301", "हिन्दी", "x" * 500, "1234567890", "don't DON'T", "\u200b\ufeff", "Ünïcödé" * 9, "العربية", "\x1b[0m", "", "'s" * 20]
+           "e\u0301\u0301", "हिन्दी", "x" * 500, "1234567890", "don't DON'T",
+           "\u200b\ufeff", "Ünïcödé" * 9, "العربية", "\x1b[0m", "", "'s" * 20]
 # Tokens of the system, user and assistant text of each example in two public sample files, by cl100k_base, and what
 # OpenAI counted as trained tokens for ten epochs on each: sarcastic.jsonl of ruby-openai, fine_tuning_sample.jsonl of
 # openai-dotnet.
