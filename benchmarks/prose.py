@@ -70,7 +70,8 @@ _OTHERS = {
     डेटा मॉडल प्रशिक्षण कंपनी ग्राहक सेवा समय काम शहर देश इतिहास विकास शिक्षा""",
 }
 _NAMES = """Anna Oliver Fatima Chen Miguel Ingrid Rahul Sofia Dmitri Aisha Tomás Yuki Hannah Kwame Lucía Pavel Noor Emma
-Johansson Müller O'Brien Rossi Nakamura Okafor Silva Petrov Dubois Schneider Kowalski Haddad Andersen Fernández""".split()
+Johansson Müller O'Brien Rossi Nakamura Okafor Silva Petrov Dubois Schneider Kowalski Haddad Andersen
+    Fernández""".split()
 _SYSTEM = ("You are a helpful assistant.", "You answer customers of a shop, briefly and kindly.",
            "You are a careful programmer who explains code.", "Translate what the user writes.",
            "You are a tutor. Lead the pupil to the answer; do not give it away.")

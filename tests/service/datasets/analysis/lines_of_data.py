@@ -30,7 +30,8 @@ def chats(draw: st.DrawFn) -> dict[str, Any]:
             ids = draw(st.sampled_from((["a"], ["a", "b"], ["b", "b"])))
             content: dict[str, Any] = draw(st.sampled_from(({}, {"content": None}, {"content": "ok"})))
             calls = [{"id": each, "type": "function", "function": {
-                "name": draw(st.sampled_from(("find", "find", "lose"))), "arguments": draw(_ARGUMENTS)}} for each in ids]
+                "name": draw(st.sampled_from(("find", "find", "lose"))), "arguments": draw(_ARGUMENTS)}}
+                for each in ids]
             messages.append({"role": "assistant", **content, "tool_calls": calls})
             messages.extend(_said("tool", draw(_TEXT), tool_call_id=each) for each in ids)
         weight = draw(st.sampled_from(({}, {}, {"weight": 0}, {"weight": 1})))
