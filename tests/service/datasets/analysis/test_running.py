@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from service.datasets.analysis import running
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.running import analyse_whole
 from service.datasets.analysis.segments import analyse_segment
@@ -40,7 +41,8 @@ def write(path: Path, lines: int) -> Path:
 
 
 class TestAnalyse:
-    def test_several_processes_find_what_one_finds(self, tmp_path: Path) -> None:
+    def test_several_processes_find_what_one_finds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(running, "_WORTH", 0)
         path, told = write(tmp_path / "chats.jsonl", 20_000), []
         one = analyse_whole(path, processes=1, options=BASIC)
         two = analyse_whole(path, processes=2, options=BASIC, progress=lambda done, of: told.append((done, of)))
@@ -59,13 +61,13 @@ class TestAnalyse:
         script.write_text(code)
         scratch = tmp_path / "scratch"
         scratch.mkdir()
-        running = subprocess.Popen([sys.executable, str(script), str(path)], stderr=subprocess.PIPE,
+        interrupted = subprocess.Popen([sys.executable, str(script), str(path)], stderr=subprocess.PIPE,
                                    env={"PYTHONPATH": str(Path.cwd()), "TMPDIR": str(scratch), "PATH": "/usr/bin:/bin"})
-        children = _children(running.pid)
-        running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=60)
+        children = _children(interrupted.pid)
+        interrupted.send_signal(signal.SIGINT)
+        _, said = interrupted.communicate(timeout=60)
         assert b"KeyboardInterrupt" in said
-        assert running.returncode
+        assert interrupted.returncode
         assert psutil.wait_procs(children, timeout=10)[1] == []
         assert [*scratch.iterdir()] == []
 
