@@ -40,7 +40,7 @@ def reserve(session: Session, project_id: str) -> str:
 
 def register(session: Session, *, project_id: str, file_id: str, filename: str, purpose: str,  # noqa: PLR0913 - a row
              bytes: int, sha256: str, object_key: str, status: str = "processed",  # noqa: A002 - the column's name
-             expires_after: int | None = None) -> File:
+             expires_after: int | None = None, created_by: str | None = None) -> File:
     """Make the row of a file whose bytes are stored; doing it again for the same id answers the same row.
 
     `expires_after` counts seconds from now. Files to be trained on begin as `uploaded` and are validated.
@@ -51,7 +51,7 @@ def register(session: Session, *, project_id: str, file_id: str, filename: str, 
     lifetime = expires_after or (_BATCH_LIFETIME if purpose == "batch" else None)
     expires_at = None if lifetime is None else database_now(session) + timedelta(seconds=lifetime)
     file = File(id=file_id, project_id=project_id, filename=filename, purpose=purpose, bytes=bytes, sha256=sha256,
-                object_key=object_key, status=status, expires_at=expires_at)
+                object_key=object_key, status=status, expires_at=expires_at, created_by=created_by)
     session.add(file)
     session.flush()
     if expires_at is not None:
@@ -120,14 +120,15 @@ class Assembly:
     keys: tuple[str, ...]
 
 
-def create_upload(session: Session, project_id: str, body: schemas.CreateUpload) -> Upload:
+def create_upload(session: Session, project_id: str, body: schemas.CreateUpload, *,
+                  created_by: str | None = None) -> Upload:
     """Open an upload for one file of `body.bytes` bytes. Raises UploadTooLarge."""
     if body.bytes > settings().max_upload_bytes:
         raise UploadTooLarge(settings().max_upload_bytes)
     expires_at = database_now(session) + timedelta(seconds=settings().upload_lifetime_seconds)
     upload = Upload(
         id=new_id("upload_"), project_id=project_id, filename=body.filename, purpose=body.purpose, bytes=body.bytes,
-        mime_type=body.mime_type, status="pending", expires_at=expires_at, file=None,
+        mime_type=body.mime_type, status="pending", expires_at=expires_at, file=None, created_by=created_by,
         file_expires_after_seconds=body.expires_after.seconds if body.expires_after else None)
     session.add(upload)
     session.flush()
@@ -210,7 +211,8 @@ def finish_completion(session: Session, upload_id: str, file_id: str, sha256: st
     upload.file = register(
         session, project_id=upload.project_id, file_id=file_id, filename=upload.filename, purpose=upload.purpose,
         bytes=upload.bytes, sha256=sha256, object_key=file_key(upload.project_id, file_id),
-        status=first_status(upload.purpose), expires_after=upload.file_expires_after_seconds)
+        status=first_status(upload.purpose), expires_after=upload.file_expires_after_seconds,
+        created_by=upload.created_by)
     _close(session, upload, "completed")
     return upload
 
