@@ -12,6 +12,7 @@ from service.kit.schemas import PlainStr
 from service.tenants.access import CurrentProject, ProjectSession
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"])
+policies = APIRouter(prefix="/v1/fine_tuning/policy", tags=["Fine-tuning"])
 JobId = Annotated[PlainStr, Path(max_length=256, description="Id of the job: ftjob-…")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many to return, at most.")]
 _PAIR = re.compile(r"^metadata\[(.*)\]$", re.DOTALL)
@@ -97,3 +98,13 @@ def list_checkpoints(fine_tuning_job_id: JobId, session: ProjectSession, after: 
     operations.retrieve(session, fine_tuning_job_id)
     rows, more = queries.checkpoints(session, fine_tuning_job_id, after=after, limit=limit)
     return page_of(rows, has_more=more)
+
+
+@policies.get("", operation_id="retrieveTrainingPolicy", response_model=schemas.Policy)
+def retrieve_policy(caller: CurrentProject, session: ProjectSession) -> dict[str, Any]:
+    """Retrieve what the project demands of data before a job may train on it; administrators set it on the project.
+
+    A job whose data does not meet it is refused, or fails with the code training_policy.
+    """
+    return {"project_id": caller.project_id,
+            "training_policy": queries.training_policy(session, caller.project_id)}

@@ -74,6 +74,11 @@ def usable_file(session: Session, file_id: str) -> File | None:
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
 
 
+def training_policy(session: Session, project_id: str) -> dict[str, Any] | None:
+    """What the project demands of the data that it trains on, as it is now."""
+    return session.scalar(select(Project.training_policy).where(Project.id == project_id))
+
+
 def is_archived(session: Session, project_id: str) -> bool:
     return session.scalars(select(Project.archived_at).where(Project.id == project_id)).one() is not None
 

@@ -8,6 +8,7 @@ from service.catalog.methods import Hyperparameters, Method
 from service.jobs.states import JobStatus
 from service.kit.pagination import Page
 from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+from service.tenants.schemas import TrainingPolicy
 
 Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Id = Annotated[PlainStr, Field(max_length=256)]
@@ -104,3 +105,12 @@ class Checkpoint(Answer):
 
 class CheckpointList(Page[Checkpoint]):
     """A page of checkpoints, newest first."""
+
+
+class Policy(Answer):
+    """What the project demands of data before a job may train on it."""
+
+    object: Literal["fine_tuning.policy"] = "fine_tuning.policy"
+    project_id: str
+    training_policy: TrainingPolicy | None
+    "Null when everything may be trained on."

@@ -8,6 +8,8 @@ from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
 from service.jobs import queries
+from service.jobs.errors import told
+from service.jobs.operations.policies import problems_with
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
 from service.jobs.states import JobStatus
@@ -34,14 +36,23 @@ def prepare(session: Session, job_id: str) -> bool:
             fail(session, job, **verdict.error)
             return False
         examples = examples or verdict.examples
-    job.method = methods.resolve(job.method, examples)
-    move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
+    if not _fails_policy(session, job):
+        job.method = methods.resolve(job.method, examples)
+        move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
     return False
 
 
 def _files(job: Job) -> list[tuple[str, str]]:
     validation = [("validation_file", job.validation_file)] if job.validation_file else []
     return [("training_file", job.training_file), *validation]
+
+
+def _fails_policy(session: Session, job: Job) -> bool:
+    """Fail a job whose data has not passed what its project asks for now; whether that was so."""
+    problems = problems_with(session, job.project_id, job.training_file)
+    if problems:
+        fail(session, job, "training_policy", told(problems), "training_file")
+    return bool(problems)
 
 
 def _fail_for_lost_file(session: Session, job: Job, param: str, file_id: str) -> None:

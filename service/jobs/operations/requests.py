@@ -17,6 +17,7 @@ from service.jobs.errors import (
     UnusableFile,
     WrongState,
 )
+from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas import JobCreate
 from service.jobs.states import JobStatus
@@ -28,7 +29,7 @@ from service.tenants.access import Caller
 
 
 def create(session: Session, caller: Caller, body: JobCreate) -> Job:
-    """A new job in validating_files. Raises what is wrong with the model, the method or the files."""
+    """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
     if body.integrations:
         raise IntegrationNotSupported
     method = _method(body)
@@ -38,6 +39,7 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     _check_file(session, "training_file", body.training_file)
     if body.validation_file is not None:
         _check_file(session, "validation_file", body.validation_file)
+    check_policy(session, caller.project_id, body.training_file)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=method.shown(tuning),
               training_file=body.training_file, validation_file=body.validation_file, suffix=body.suffix,

@@ -19,7 +19,8 @@ def examples(flags: list[int]) -> Examples:
 
 
 def test_the_most_suspicious_come_first() -> None:
-    chosen = suspects(examples([0, Flag.WARNED, Flag.SECRET, Flag.REFUSAL | Flag.PERSONAL_DATA, 0]), Wanted(flagged=None))
+    flags = [0, Flag.WARNED, Flag.SECRET, Flag.REFUSAL | Flag.PERSONAL_DATA, 0]
+    chosen = suspects(examples(flags), Wanted(flagged=None))
     assert [(each.line, each.suspicion) for each in chosen] == [(3, 40), (4, 32), (2, 3)]
     assert (chosen[0].start, chosen[0].length, chosen[0].chosen_as) == (300, 99, "flagged")
 

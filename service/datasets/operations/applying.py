@@ -1,0 +1,68 @@
+"""Makes a new version of what reviewers decided: without what they rejected, with what they edited."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from service.datasets.errors import NothingToApply, ReviewHasConflicts, ReviewNotClosed
+from service.datasets.operations.building import request_build
+from service.datasets.operations.reviews import find
+from service.datasets.queries import reviews as queries
+from service.datasets.tables.reviews import Review
+from service.datasets.tables.versions import DatasetVersion
+from service.datasets.transformation.reviewed import Changes
+
+Conflicts = Literal["refuse", "keep", "drop"]
+
+
+def apply(session: Session, dataset_id: str, version: str, review_id: str, *, conflicts: Conflicts,
+          by: str) -> DatasetVersion:
+    """Ask for the version that a closed review makes of its own.
+
+    Raises NoSuchReview, ReviewNotClosed, ReviewHasConflicts, NothingToApply.
+    """
+    found, review = find(session, dataset_id, version, review_id)
+    if review.status != "closed":
+        raise ReviewNotClosed(review_id, review.status)
+    disputed = queries.counts(session, [review_id])[review_id]["conflict"]
+    if disputed and conflicts == "refuse":
+        raise ReviewHasConflicts(review_id, disputed, "Say whether to keep or to drop them, with 'conflicts'.")
+    if not changes_of(session, review_id, conflicts):
+        raise NothingToApply(review_id)
+    spec = {"type": "apply_review", "review_id": review_id, "conflicts": "drop" if conflicts == "drop" else "keep"}
+    return request_build(session, found, spec, by=by)
+
+
+def changes_of(session: Session, review_id: str, conflicts: str) -> Changes:
+    """What a closed review changes; the same whenever it is asked."""
+    dropped = ("rejected", "conflict") if conflicts == "drop" else ("rejected",)
+    return Changes(frozenset(queries.lines(session, review_id=review_id, statuses=dropped)),
+                   {line: example.encode() for line, example in queries.edits(session, review_id)})
+
+
+def made_by_review(session: Session, version: DatasetVersion) -> tuple[Review, str] | None:
+    """The review of its parent that a version was made by, and what became of conflicts."""
+    for spec in _objects(version.source):
+        if spec.get("type") == "apply_review":
+            review = session.get(Review, spec["review_id"])
+            if review is not None and review.version_id in set(strings(version.source)):
+                return review, spec["conflicts"]
+    return None
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value: the ids of parents, however lineage is written."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _objects(each)
