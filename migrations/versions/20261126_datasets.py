@@ -18,7 +18,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
-def _common() -> list[sa.Column]:
+def _common() -> list[sa.Column[object]]:
     return [sa.Column('project_id', sa.String(), nullable=False), sa.Column('id', sa.String(), nullable=False),
             sa.Column('position', sa.BigInteger(), sa.Identity(always=True), nullable=False),
             sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False)]

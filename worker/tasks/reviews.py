@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.datasets.analysis.suspicion import load, suspects
 from service.datasets.operations import reviews
+from service.datasets.operations.places import columns_key
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
@@ -29,7 +30,7 @@ def prepare(running: Running) -> timedelta | None:
         return _POLL if waiting else None
     with tempfile.TemporaryFile() as file:
         try:
-            _fetch(running, reviews.columns_key(claim.project_id, asked.file_id), file)
+            _fetch(running, columns_key(claim.project_id, asked.file_id), file)
             examples = load(file)
         except (ObjectMissing, KeyError, ValueError, zipfile.BadZipFile):
             with unit_of_work(claim) as session:

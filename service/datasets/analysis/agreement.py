@@ -41,7 +41,7 @@ def _alpha(shared: Sequence[Ballot]) -> float | None:
     expected = (_pairs(values) - sum(map(_pairs, totals))) / (values - 1)
     if expected == 0:
         return None
-    observed = sum(times * (_pairs(sum(counts)) - sum(map(_pairs, counts))) / (sum(counts) - 1)
+    observed: float = sum(times * (_pairs(sum(counts)) - sum(map(_pairs, counts))) / (sum(counts) - 1)
                    for counts, times in shared)
     return 1 - observed / expected
 

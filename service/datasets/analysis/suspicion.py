@@ -89,17 +89,17 @@ def suspects(examples: Examples, wanted: Wanted, *, without: Collection[int] = (
     order = flagged[np.lexsort((examples.line[flagged], -degree[flagged]))][:MOST_ITEMS]
     chosen = order if wanted.flagged is None else order[:wanted.flagged]
     free[chosen] = False
-    sampled = _sample(np.flatnonzero(free), sample_size(len(examples), wanted, room=MOST_ITEMS - len(chosen)), wanted)
+    size = min(sample_size(len(examples), wanted), MOST_ITEMS - len(chosen))
+    sampled = _sample(np.flatnonzero(free), size, wanted)
     sampled = sampled[np.lexsort((examples.line[sampled], -degree[sampled]))]
     found = [_suspect(examples, row, int(degree[row]), "flagged") for row in chosen.tolist()]
     found += [_suspect(examples, row, int(degree[row]), "sampled") for row in sampled.tolist()]
     return sorted(found, key=lambda suspect: (-suspect.suspicion, suspect.line))
 
 
-def sample_size(examples: int, wanted: Wanted, *, room: int = MOST_ITEMS) -> int:
-    """How many the sample holds, where that many are left: a percentage is one of all examples, rounded up."""
-    count = wanted.count if wanted.percent is None else math.ceil(examples * wanted.percent / 100)
-    return min(count, room)
+def sample_size(examples: int, wanted: Wanted) -> int:
+    """How many the sample is to hold: a percentage is one of all examples, rounded up."""
+    return wanted.count if wanted.percent is None else math.ceil(examples * wanted.percent / 100)
 
 
 def _sample(rows: NDArray[np.intp], size: int, wanted: Wanted) -> NDArray[np.intp]:

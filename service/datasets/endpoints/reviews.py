@@ -1,4 +1,5 @@
 """Human review: queues of examples, decisions, agreement and coverage."""
+# ruff: noqa: FAST003 - place_of reads the paths
 
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ async def claim_item(place: PlaceOf, caller: CurrentProject) -> dict[str, Any]:
     answer is the same example.
     """
     seen = await in_transaction(caller, deciding.claim, place, by=caller.actor)
-    [item] = await _shown(seen) or [None]
+    item = next(iter(await _shown(seen)), None)
     return {"item": item, "leased_until": item and item["leased_until"]}
 
 

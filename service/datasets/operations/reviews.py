@@ -36,11 +36,6 @@ class Preparation:
     "Lines that are to be left out."
 
 
-def columns_key(project_id: str, file_id: str) -> str:
-    """Where the columns of a file's analysis lie in the object store."""
-    return f"projects/{project_id}/columns/{file_id}"
-
-
 def create(session: Session, dataset_id: str, version: str, body: ReviewCreate, *, by: str) -> Shown:
     """A new review, whose examples a worker chooses. Raises what is wrong with the version."""
     found = find_version(session, dataset_id, version)
@@ -110,10 +105,7 @@ def close(session: Session, dataset_id: str, version: str, review_id: str, *, ap
 # -- the worker's part -------------------------------------------------------------------------------------
 
 def begin_preparation(session: Session, review_id: str) -> Preparation | None:
-    """What to choose from; None when there is nothing to prepare any more.
-
-    `ready` tells whether the file of the version has been read to its end.
-    """
+    """What to choose from, or None when there is nothing to prepare any more."""
     review = queries.lock(session, review_id)
     if review is None or review.status != "preparing":
         return None
@@ -158,7 +150,7 @@ def _wanted(review: Review) -> Wanted:
 def _note(wanted: Wanted, chosen: Sequence[Suspect], *, lines: int) -> str | None:
     """In words, what there was less of than was asked for."""
     flagged = sum(each.chosen_as == "flagged" for each in chosen)
-    asked = sample_size(lines, wanted, room=lines)
+    asked = sample_size(lines, wanted)
     notes = []
     if wanted.flagged is not None and flagged < wanted.flagged:
         notes.append(f"Only {flagged} conspicuous examples were left to review.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, case, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from service.datasets.analysis.agreement import Ballot
@@ -114,7 +115,7 @@ def ballots(session: Session, review_ids: Sequence[str]) -> dict[str, list[Ballo
     newest: Any = (select(ReviewItem.review_id, ReviewDecision.item_id, ReviewDecision.decision)
                    .join(ReviewItem, ReviewItem.id == ReviewDecision.item_id)
                    .where(ReviewItem.review_id.in_(review_ids))
-                   .distinct(ReviewDecision.item_id, ReviewDecision.actor)
+                   .ext(distinct_on(ReviewDecision.item_id, ReviewDecision.actor))
                    .order_by(ReviewDecision.item_id, ReviewDecision.actor, ReviewDecision.position.desc()).subquery())
     votes = [func.count().filter(newest.c.decision == each).label(each) for each in ("approve", "reject", "edit")]
     by_item: Any = (select(newest.c.review_id, *votes).group_by(newest.c.review_id, newest.c.item_id)
@@ -148,7 +149,7 @@ def edits(session: Session, review_id: str) -> list[tuple[int, str]]:
     """Line numbers and new lines of the items that reviewers edited."""
     newest = (select(ReviewDecision).join(ReviewItem, ReviewItem.id == ReviewDecision.item_id)
               .where(ReviewItem.review_id == review_id, ReviewItem.status == "edited")
-              .distinct(ReviewDecision.item_id)
+              .ext(distinct_on(ReviewDecision.item_id))
               .order_by(ReviewDecision.item_id, ReviewDecision.position.desc()).subquery())
     query = select(ReviewItem.line, newest.c.example).join(newest, newest.c.item_id == ReviewItem.id)
     return [(line, example) for line, example in session.execute(query.order_by(ReviewItem.line))]
