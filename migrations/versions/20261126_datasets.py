@@ -26,18 +26,23 @@ def _common() -> list[sa.Column[object]]:
 
 def upgrade() -> None:
     op.create_table('datasets', sa.Column('name', sa.String(), nullable=False),
-    sa.Column('created_by', sa.String(), nullable=True), *_common(),
+    sa.Column('created_by', sa.String(), nullable=True),
+    sa.Column('last_number', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True), *_common(),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_datasets_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_datasets')),
-    sa.UniqueConstraint('position', name=op.f('uq_datasets_position')),
-    sa.UniqueConstraint('project_id', 'name', name=op.f('uq_datasets_project_id_name')))
+    sa.UniqueConstraint('position', name=op.f('uq_datasets_position')))
     op.create_index(op.f('ix_datasets_project_id'), 'datasets', ['project_id'])
     op.create_table('dataset_versions', sa.Column('dataset_id', sa.String(), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False), sa.Column('file_id', sa.String(), nullable=False),
     sa.Column('created_by', sa.String(), nullable=True), sa.Column('examples', sa.BigInteger(), nullable=True),
-    sa.Column('source', postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False), *_common(),
+    sa.Column('source', postgresql.JSONB(), nullable=False), sa.Column('error', sa.String(), nullable=True),
+    sa.Column('status', sa.String(), server_default='building', nullable=False),
+    sa.Column('parents', postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
+    sa.Column('recipe', sa.String(), nullable=False), sa.Column('sha256', sa.String(), nullable=True),
+    sa.Column('bytes', sa.BigInteger(), nullable=True),
+    sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True), *_common(),
     sa.ForeignKeyConstraint(['dataset_id'], ['datasets.id'], name=op.f('fk_dataset_versions_dataset_id')),
-    sa.ForeignKeyConstraint(['file_id'], ['files.id'], name=op.f('fk_dataset_versions_file_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_dataset_versions_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_dataset_versions')),
     sa.UniqueConstraint('position', name=op.f('uq_dataset_versions_position')),

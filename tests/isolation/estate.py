@@ -26,6 +26,10 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "api_key_id": lambda rows: rows["api_keys"]["id"],
     "key_id": lambda rows: rows["admin_keys"]["id"],
     "file_id": lambda rows: rows["uploaded"]["id"],
+    "dataset_id": lambda rows: rows["datasets"]["id"],
+    "version": lambda rows: rows["dataset_versions"]["id"],
+    "review_id": lambda rows: rows["reviews"]["id"],
+    "item_id": lambda rows: rows["review_items"]["id"],
 }
 """Where the id behind each path parameter comes from. A route with a new parameter needs a line here."""
 

@@ -1,20 +1,18 @@
 """Chooses the examples that a review puts before people."""
 
 import tempfile
-import zipfile
 from datetime import timedelta
 from typing import IO
 
 from sqlalchemy.orm import Session
 
-from service.datasets.analysis.suspicion import load, suspects
+from service.datasets.analysis.suspicion import NoColumns, load, suspects
 from service.datasets.operations import reviews
 from service.datasets.operations.places import columns_key
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
 
-_POLL = timedelta(seconds=1)
 _NOT_ANALYSED = ("The examples of this version could not be looked up: its analysis failed, or its columns are gone."
                  " See GET /v1/files/{}/validation.")
 
@@ -25,14 +23,13 @@ def prepare(running: Running) -> timedelta | None:
     claim = running.claim
     with unit_of_work(claim) as session:
         asked = reviews.begin_preparation(session, claim.subject)
-        waiting = asked is not None and not reviews.is_read(session, asked.file_id)
-    if asked is None or waiting:
-        return _POLL if waiting else None
+    if not isinstance(asked, reviews.Preparation):
+        return asked
     with tempfile.TemporaryFile() as file:
         try:
             _fetch(running, columns_key(claim.project_id, asked.file_id), file)
             examples = load(file)
-        except (ObjectMissing, KeyError, ValueError, zipfile.BadZipFile):
+        except (ObjectMissing, NoColumns):
             with unit_of_work(claim) as session:
                 reviews.record_failure(session, claim.subject, _NOT_ANALYSED.format(asked.file_id))
             return None

@@ -35,10 +35,10 @@ def agreement(ballots: Iterable[Ballot]) -> Agreement | None:
 
 
 def _alpha(shared: Sequence[Ballot]) -> float | None:
-    totals = [sum(times * count for count, times in column)
-              for column in zip(*([(count, times) for count in counts] for counts, times in shared), strict=True)]
+    weighted = [[times * count for count in counts] for counts, times in shared]
+    totals = [sum(column) for column in zip(*weighted, strict=True)]
     values = sum(totals)
-    expected = (_pairs(values) - sum(map(_pairs, totals))) / (values - 1)
+    expected: float = (_pairs(values) - sum(map(_pairs, totals))) / (values - 1)
     if expected == 0:
         return None
     observed: float = sum(times * (_pairs(sum(counts)) - sum(map(_pairs, counts))) / (sum(counts) - 1)

@@ -2,6 +2,7 @@
 
 import math
 import random
+import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import IO, Literal
@@ -20,6 +21,10 @@ WEIGHTS: dict[Flag, int] = {
     Flag.TOO_LONG: 4, Flag.WARNED: 3,
 }
 """How much each flag says that an example would teach something wrong. What has no weight is not suspicious."""
+
+
+class NoColumns(ValueError):
+    """The bytes are not those of stored columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,13 @@ class Wanted:
 
 
 def load(file: IO[bytes]) -> Examples:
-    """The columns that a review needs from a file of stored columns. Raises KeyError, ValueError."""
-    with np.load(file, allow_pickle=False) as columns:
-        return Examples(columns["line"].astype(np.int64), columns["offset"].astype(np.int64),
-                        columns["length"].astype(np.int64), columns["flags"].astype(np.uint32))
+    """The columns that a review needs from a file of stored columns. Raises NoColumns."""
+    try:
+        with np.load(file, allow_pickle=False) as columns:
+            return Examples(columns["line"].astype(np.int64), columns["offset"].astype(np.int64),
+                            columns["length"].astype(np.int64), columns["flags"].astype(np.uint32))
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as wrong:
+        raise NoColumns from wrong
 
 
 def suspicion(flags: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -1,7 +1,6 @@
 """Makes a new version of what reviewers decided: without what they rejected, with what they edited."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -36,33 +35,19 @@ def apply(session: Session, dataset_id: str, version: str, review_id: str, *, co
 
 def changes_of(session: Session, review_id: str, conflicts: str) -> Changes:
     """What a closed review changes; the same whenever it is asked."""
-    dropped = ("rejected", "conflict") if conflicts == "drop" else ("rejected",)
-    return Changes(frozenset(queries.lines(session, review_id=review_id, statuses=dropped)),
+    return Changes(frozenset(dropped_lines(session, review_id, conflicts)),
                    {line: example.encode() for line, example in queries.edits(session, review_id)})
 
 
+def dropped_lines(session: Session, review_id: str, conflicts: str) -> set[int]:
+    statuses = ("rejected", "conflict") if conflicts == "drop" else ("rejected",)
+    return queries.lines(session, review_id=review_id, statuses=statuses)
+
+
 def made_by_review(session: Session, version: DatasetVersion) -> tuple[Review, str] | None:
-    """The review of its parent that a version was made by, and what became of conflicts."""
-    for spec in _objects(version.source):
-        if spec.get("type") == "apply_review":
-            review = session.get(Review, spec["review_id"])
-            if review is not None and review.version_id in set(strings(version.source)):
-                return review, spec["conflicts"]
-    return None
-
-
-def strings(value: Any) -> Iterator[str]:
-    """Every string in a JSON value: the ids of parents, however lineage is written."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from strings(each)
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _objects(each)
+    """The review of its only parent that a version was made by, and what became of conflicts."""
+    spec = version.source.get("transformation")
+    if not spec or spec.get("type") != "apply_review":
+        return None
+    review = session.get(Review, spec["review_id"])
+    return (review, spec["conflicts"]) if review is not None and [review.version_id] == version.parents else None

@@ -15,9 +15,9 @@ def request_build(session: Session, parent: DatasetVersion, spec: dict[str, Any]
     number = session.scalar(select(func.max(DatasetVersion.number)).where(
         DatasetVersion.dataset_id == parent.dataset_id)) or 0
     version = DatasetVersion(id=new_id("dsver_"), project_id=parent.project_id, dataset_id=parent.dataset_id,
-                             number=number + 1, file_id=parent.file_id, created_by=by, examples=None,
-                             source={"operation": spec, "parents": [parent.id]})
-    files.get(session, parent.file_id)
+                             number=number + 1, file_id=files.reserve(session, parent.project_id), created_by=by,
+                             source={"type": "transformation", "transformation": spec, "versions": [parent.id]},
+                             parents=[parent.id], recipe=new_id(""))
     session.add(version)
     session.flush()
     return version

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.datasets.operations.applying import changes_of, made_by_review, strings
+from service.datasets.operations.applying import dropped_lines, made_by_review
 from service.datasets.queries import reports
 from service.datasets.queries import reviews as queries
 from service.datasets.tables.reviews import Review
@@ -60,7 +60,7 @@ def _carried(session: Session, version: DatasetVersion, generations: int) -> set
     review, conflicts = made_by
     parent = session.get_one(DatasetVersion, review.version_id)
     kept = queries.lines(session, review_id=review.id, statuses=("approved", "edited"))
-    return renumbered(kept | _carried(session, parent, generations - 1), changes_of(session, review.id, conflicts))
+    return renumbered(kept | _carried(session, parent, generations - 1), dropped_lines(session, review.id, conflicts))
 
 
 def known_verdict(session: Session, file_id: str) -> str | None:
@@ -88,7 +88,7 @@ def policy_problems(session: Session, *, policy: dict[str, Any], file_id: str, v
 
 def _version(session: Session, file_id: str, version_id: str | None) -> DatasetVersion | None:
     same = DatasetVersion.id == version_id if version_id is not None else DatasetVersion.file_id == file_id
-    return session.scalar(select(DatasetVersion).where(same).order_by(DatasetVersion.position.desc()).limit(1))
+    return session.scalar(select(DatasetVersion).where(same, DatasetVersion.deleted_at.is_(None)).limit(1))
 
 
 def _verdict_problem(policy: dict[str, Any], file_id: str, verdict: str | None) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _makers(session: Session, version: DatasetVersion) -> set[str | None]:
         files = names | {each.file_id for each in versions}
         makers |= {each.created_by for each in versions}
         makers |= set(session.scalars(select(File.created_by).where(File.id.in_(files))))
-        names = {name for each in versions for name in strings(each.source.get("parents"))} - seen
+        names = {name for each in versions for name in (*each.parents, each.source.get("file_id")) if name} - seen
     return makers
 
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import insert
@@ -22,6 +23,7 @@ from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.work import Work, enqueue
 
+_POLL = timedelta(seconds=1)
 Shown = dict[str, Any]
 """The attributes of a review as its wire shape takes them."""
 
@@ -104,20 +106,20 @@ def close(session: Session, dataset_id: str, version: str, review_id: str, *, ap
 
 # -- the worker's part -------------------------------------------------------------------------------------
 
-def begin_preparation(session: Session, review_id: str) -> Preparation | None:
-    """What to choose from, or None when there is nothing to prepare any more."""
+def begin_preparation(session: Session, review_id: str) -> Preparation | timedelta | None:
+    """What to choose from; a time to wait until the version is built and read; None when there is nothing to do."""
     review = queries.lock(session, review_id)
     if review is None or review.status != "preparing":
         return None
     version = session.get_one(DatasetVersion, review.version_id)
+    if version.deleted_at is not None or version.status == "failed":
+        review.status, review.error = "failed", "The version was deleted, or could not be built."
+        return None
+    file = files.find(session, version.file_id)
+    if version.status == "building" or (file is not None and file.status == "uploaded"):
+        return _POLL
     left_out = queries.lines(session, version_id=version.id) if review.wanted["skip_reviewed"] else set()
     return Preparation(version.file_id, _wanted(review), frozenset(left_out))
-
-
-def is_read(session: Session, file_id: str) -> bool:
-    """Whether the analysis of a file is over, well or badly."""
-    file = files.find(session, file_id)
-    return file is None or file.status != "uploaded"
 
 
 def record_items(session: Session, review_id: str, chosen: Sequence[Suspect], *, lines: int) -> None:

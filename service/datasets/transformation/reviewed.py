@@ -1,6 +1,7 @@
 """Lines of a version as its reviewers left them: without what they rejected, with what they edited. Pure."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 _NEWLINE = b"\n"
@@ -49,12 +50,7 @@ def _kept(piece: bytes, number: int, changes: Changes, *, begun: bool) -> bytes:
     return ending if begun else changes.replaced[number] + ending
 
 
-def renumbered(lines: Iterable[int], changes: Changes) -> set[int]:
+def renumbered(lines: Iterable[int], dropped: Collection[int]) -> set[int]:
     """The numbers in the new version of lines that were not dropped."""
-    dropped = sorted(changes.dropped)
-    numbers, before = set(), 0
-    for line in sorted(set(lines) - changes.dropped):
-        while before < len(dropped) and dropped[before] < line:
-            before += 1
-        numbers.add(line - before)
-    return numbers
+    gone = sorted(dropped)
+    return {line - bisect_left(gone, line) for line in set(lines).difference(dropped)}

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from service.datasets import operations as datasets
-from service.files import operations as files
+from service.files import queries as files
 from service.jobs import queries
 from service.jobs.errors import TrainingPolicyNotMet
 
@@ -20,6 +20,7 @@ def problems_with(session: Session, project_id: str, file_id: str) -> list[str]:
     policy = queries.training_policy(session, project_id)
     if policy is None:
         return []
+    file = files.find(session, file_id)  # there is none yet for a version that is being built
     return datasets.policy_problems(session, policy=policy, file_id=file_id,
-                                    uploader=files.get(session, file_id).created_by,
+                                    uploader=file.created_by if file else None,
                                     verdict=datasets.known_verdict(session, file_id))

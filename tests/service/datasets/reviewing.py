@@ -69,7 +69,8 @@ class Reviewed:
 
 
 def make_version(tenant: Tenant, flags: list[int], *, lines: list[bytes] | None = None, created_by: str | None = None,
-                 analysed: bool = True, errors: int = 0, warnings: int = 0, **source: Any) -> Reviewed:
+                 analysed: bool = True, errors: int = 0, warnings: int = 0, source: dict[str, Any] | None = None,
+                 parents: list[str] | None = None) -> Reviewed:
     """A version whose line i has flags[i-1]."""
     lines = lines or [json.dumps(example(number)).encode() for number in range(1, len(flags) + 1)]
     file_id = new_id("file-")
@@ -90,7 +91,9 @@ def make_version(tenant: Tenant, flags: list[int], *, lines: list[bytes] | None 
         session.add(Report(id=new_id("report_"), project_id=tenant.project_id, file_id=file_id, format="chat",
                            examples=len(lines), lines=len(lines), errors=errors, warnings=warnings))
         session.add(DatasetVersion(id=version_id, project_id=tenant.project_id, dataset_id=dataset_id, number=1,
-                                   file_id=file_id, created_by=created_by, examples=len(lines), source=source))
+                                   file_id=file_id, created_by=created_by, examples=len(lines),
+                                   status="ready", recipe=version_id, parents=parents or [],
+                                   source=source or {"type": "file"}))
     return Reviewed(tenant, dataset_id, version_id, file_id)
 
 

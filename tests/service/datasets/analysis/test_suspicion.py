@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.datasets.analysis.batches import Flag
-from service.datasets.analysis.suspicion import MOST_ITEMS, WEIGHTS, Examples, Wanted, in_words, load, suspects
+from service.datasets.analysis.suspicion import (
+    MOST_ITEMS,
+    WEIGHTS,
+    Examples,
+    NoColumns,
+    Wanted,
+    in_words,
+    load,
+    suspects,
+)
 
 flag_sets = st.lists(st.integers(0, 2**17 - 1), max_size=60)
 
@@ -89,6 +98,7 @@ def test_columns_are_read_as_they_are_stored() -> None:
         ([1, 3], [0, 50], [49, 10], [0, 64])
 
 
-def test_other_bytes_are_refused() -> None:
-    with pytest.raises(ValueError):
-        load(io.BytesIO(b"no columns"))
+@pytest.mark.parametrize("stored", [b"", b"no columns", b"PK"])
+def test_other_bytes_are_refused(stored: bytes) -> None:
+    with pytest.raises(NoColumns):
+        load(io.BytesIO(stored))
