@@ -23,6 +23,8 @@ class File(Tenanted, Positioned, Base):
     expires_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     "Deleted rows stay so that a list that is being walked can go on; their bytes are gone."
+    kept_for: Mapped[str | None]
+    "What these bytes belong to, in words for whoever would delete them; null when they are only a file."
 
 
 class Upload(Tenanted, Positioned, Base):

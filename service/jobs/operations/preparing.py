@@ -7,6 +7,7 @@ from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
+from service.datasets.tables import DatasetVersion
 from service.jobs import queries
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
@@ -24,6 +25,9 @@ def prepare(session: Session, job_id: str) -> bool:
         return False
     examples = 0
     for param, file_id in _files(job):
+        version = datasets.unfinished(session, file_id)
+        if version is not None:
+            return _waits_for(session, job, param, version)
         if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
@@ -42,6 +46,15 @@ def prepare(session: Session, job_id: str) -> bool:
 def _files(job: Job) -> list[tuple[str, str]]:
     validation = [("validation_file", job.validation_file)] if job.validation_file else []
     return [("training_file", job.training_file), *validation]
+
+
+def _waits_for(session: Session, job: Job, param: str, version: DatasetVersion) -> bool:
+    """True while the version is being built; when that failed, so does the job."""
+    if version.status == "building":
+        return True
+    fail(session, job, f"invalid_{param}", f"The job failed due to an invalid {param.replace('_', ' ')}. Version"
+         f" {version.id} could not be built: {version.error}", param)
+    return False
 
 
 def _fail_for_lost_file(session: Session, job: Job, param: str, file_id: str) -> None:
