@@ -42,3 +42,8 @@ def chat(host: str, port: int) -> list[str]:
 
 def pull_model(name: str, target: str) -> list[str]:
     return [sys.executable, "-m", "worker.training.base_models", "pull", name, "--to", target]
+
+
+def preview(directory: str) -> list[str]:
+    """Renders the lines that lie in a directory as training would; see worker/training/preview.py."""
+    return [sys.executable, "-m", "worker.training.preview", directory]

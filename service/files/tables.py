@@ -25,6 +25,8 @@ class File(Tenanted, Positioned, Base):
     "Deleted rows stay so that a list that is being walked can go on; their bytes are gone."
     created_by: Mapped[str | None]
     "The actor who uploaded it; null for files from before actors were known and for what workers make."
+    kept_for: Mapped[str | None]
+    "What these bytes belong to, in words for whoever would delete them; null when they are only a file."
 
 
 class Upload(Tenanted, Positioned, Base):

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from service.catalog.tables import TunedModel
 from service.files.tables import File
 from service.jobs.tables import Checkpoint, Job, JobEvent
 from service.kit.pagination import paginate
@@ -65,6 +66,24 @@ def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
     """The metrics of every step, in the order of the steps."""
     rows = session.scalars(select(JobEvent.data).where(JobEvent.job_id == job_id, JobEvent.type == "metrics")).all()
     return sorted((row for row in rows if row), key=lambda row: row["step"])
+
+
+def using(session: Session, file_ids: Sequence[str]) -> Sequence[Job]:
+    """Jobs that train on any of these files, or are measured by it, oldest first."""
+    wanted = list(file_ids)
+    return session.scalars(select(Job).where(or_(Job.training_file.in_(wanted), Job.validation_file.in_(wanted)))
+                           .order_by(Job.position)).all()
+
+
+def going_on_from(session: Session, models: Sequence[str]) -> Sequence[Job]:
+    """Jobs that start from any of these tuned models."""
+    return session.scalars(select(Job).where(Job.model.in_(list(models))).order_by(Job.position)).all()
+
+
+def made_by(session: Session, job_ids: Sequence[str]) -> Sequence[TunedModel]:
+    """Tuned models that any of these jobs made, deleted ones too, oldest first."""
+    return session.scalars(select(TunedModel).where(TunedModel.job_id.in_(list(job_ids)))
+                           .order_by(TunedModel.position)).all()
 
 
 def usable_file(session: Session, file_id: str) -> File | None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from service.datasets.analysis import report as analysis
 from service.datasets.errors import NotATrainingFile
 from service.datasets.queries import reports as queries
 from service.datasets.schemas.reports import Validation
@@ -56,6 +57,11 @@ def validation(session: Session, file_id: str) -> Validation:
     return Validation(file_id=file_id, status="completed", format=report.format, lines=report.lines,
                       examples=report.examples, errors=report.errors, warnings=report.warnings, counts=report.counts,
                       completed_at=report.completed_at)
+
+
+def reports_of(_session: Session, _file_id: str) -> analysis.Report | None:
+    """The whole report on a file, once it is complete."""
+    return None
 
 
 def verdict(session: Session, file_id: str, role: str = "training_file") -> Verdict | None:

@@ -2,5 +2,6 @@
 
 from service.datasets.tables import reports, reviews, versions
 from service.datasets.tables.reports import Finding, Report
+from service.datasets.tables.versions import Dataset, DatasetPreview, DatasetVersion
 
-__all__ = ["Finding", "Report", "reports", "reviews", "versions"]
+__all__ = ["Dataset", "DatasetPreview", "DatasetVersion", "Finding", "Report", "reports", "reviews", "versions"]

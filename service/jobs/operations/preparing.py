@@ -7,6 +7,7 @@ from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
+from service.datasets.tables import DatasetVersion
 from service.jobs import queries
 from service.jobs.errors import told
 from service.jobs.operations.policies import problems_with
@@ -26,6 +27,9 @@ def prepare(session: Session, job_id: str) -> bool:
         return False
     examples = 0
     for param, file_id in _files(job):
+        version = datasets.unfinished(session, file_id)
+        if version is not None:
+            return _waits_for(session, job, param, version)
         if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
@@ -53,6 +57,15 @@ def _fails_policy(session: Session, job: Job) -> bool:
     if problems:
         fail(session, job, "training_policy", told(problems), "training_file")
     return bool(problems)
+
+
+def _waits_for(session: Session, job: Job, param: str, version: DatasetVersion) -> bool:
+    """True while the version is being built; when that failed, so does the job."""
+    if version.status == "building":
+        return True
+    fail(session, job, f"invalid_{param}", f"The job failed due to an invalid {param.replace('_', ' ')}. Version"
+         f" {version.id} could not be built: {version.error}", param)
+    return False
 
 
 def _fail_for_lost_file(session: Session, job: Job, param: str, file_id: str) -> None:

@@ -86,14 +86,14 @@ def make_version(tenant: Tenant, flags: list[int], *, lines: list[bytes] | None 
         session.add(File(id=file_id, project_id=tenant.project_id, filename="train.jsonl", purpose="fine-tune",
                          bytes=int(lengths.sum()) + len(lines), sha256="0" * 64, object_key=key, status="processed",
                          created_by=created_by))
-        session.add(Dataset(id=dataset_id, project_id=tenant.project_id, name=dataset_id))
+        session.add(Dataset(id=dataset_id, project_id=tenant.project_id, name=dataset_id, last_number=1))
         session.flush()
         session.add(Report(id=new_id("report_"), project_id=tenant.project_id, file_id=file_id, format="chat",
                            examples=len(lines), lines=len(lines), errors=errors, warnings=warnings))
         session.add(DatasetVersion(id=version_id, project_id=tenant.project_id, dataset_id=dataset_id, number=1,
                                    file_id=file_id, created_by=created_by, examples=len(lines),
                                    status="ready", recipe=version_id, parents=parents or [],
-                                   source=source or {"type": "file"}))
+                                   source=source or {"type": "file", "file_id": file_id}))
     return Reviewed(tenant, dataset_id, version_id, file_id)
 
 

@@ -15,6 +15,7 @@ from service.tenants import operations as tenants
 from service.tenants import queries
 from tests.fixtures.api import Tenant, client_with
 from tests.service.datasets.reviewing import Reviewed, account_of, colleague, example, make_version
+from tests.worker.tasks.running import work_off
 
 NUL_EDIT = {"messages": [{"role": "user", "content": "a\x00b"}, {"role": "assistant", "content": "c"}]}
 
@@ -378,3 +379,75 @@ class TestClose:
         assert approved_by() == (set(), account_of(other))
         version.close(other, three)
         assert approved_by() == ({account_of(other)}, None)
+
+
+class TestApply:
+    """The new version that a closed review makes; built by a worker as versions are."""
+
+    def reviewed(self, tenant: Tenant) -> tuple[Reviewed, dict[str, Any]]:
+        version = make_version(tenant, [Flag.SECRET] * 3 + [0] * 3)
+        review = version.review(flagged="all")
+        one, two, three = version.items(review)
+        version.decide(tenant, one, "reject")
+        version.decide(tenant, two, "edit", example=example(99))
+        version.decide(tenant, three, "approve")
+        return version, review
+
+    def test_rejected_lines_are_dropped_and_edited_ones_replaced(self, tenant: Tenant) -> None:
+        version, review = self.reviewed(tenant)
+        version.close(tenant, review)
+        made = tenant.client.post(f"{version.url}/{review['id']}/apply", json={}).json()
+        assert (made["object"], made["status"], made["created_by"]) == \
+            ("dataset.version", "building", account_of(tenant))
+        work_off(tenant)
+        ready = tenant.client.get(f"/v1/datasets/{version.dataset_id}/versions/{made['id']}").json()
+        assert (ready["status"], ready["examples"], ready["error"]) == ("ready", 5, None)
+        content = tenant.client.get(f"/v1/files/{ready['file_id']}/content").text
+        assert [json.loads(line) for line in content.splitlines()] == \
+            [example(99), example(3), example(4), example(5), example(6)]
+        with transaction(tenant.scope) as session:
+            found = coverage(session, made["id"])
+        assert (found.reviewed, found.total) == (2, 5)
+
+    def test_an_open_review_is_not_applied(self, tenant: Tenant) -> None:
+        version, review = self.reviewed(tenant)
+        answer = tenant.client.post(f"{version.url}/{review['id']}/apply", json={})
+        assert error(answer) == (400, "review_not_closed", "review_id")
+
+    def test_a_review_that_changes_nothing_makes_no_version(self, tenant: Tenant, version: Reviewed) -> None:
+        review = version.review(flagged=1)
+        version.decide(tenant, version.items(review)[0])
+        version.close(tenant, review)
+        answer = tenant.client.post(f"{version.url}/{review['id']}/apply", json={})
+        assert error(answer) == (400, "nothing_to_apply", "review_id")
+
+    def test_conflicts_are_refused_kept_or_dropped(self, tenant: Tenant) -> None:
+        version, review = self.reviewed(tenant)
+        version.decide(colleague(tenant), version.items(review)[2], "reject")
+        version.close(tenant, review, approve=False)
+        url = f"{version.url}/{review['id']}/apply"
+        assert error(tenant.client.post(url, json={})) == (400, "review_has_conflicts", "review_id")
+        kept, dropped = (tenant.client.post(url, json={"conflicts": each}).json()["id"] for each in ("keep", "drop"))
+        work_off(tenant)
+        examples = [tenant.client.get(f"/v1/datasets/{version.dataset_id}/versions/{each}").json()["examples"]
+                    for each in (kept, dropped)]
+        assert examples == [5, 4]
+
+    def test_nobody_but_a_review_can_ask_for_it(self, tenant: Tenant) -> None:
+        """Otherwise what was decided about one version could be counted for another."""
+        version, review = self.reviewed(tenant)
+        version.close(tenant, review)
+        answer = tenant.client.post(f"/v1/datasets/{version.dataset_id}/versions", json={"source": {
+            "type": "transformation", "versions": [version.version_id],
+            "transformation": {"type": "apply_review", "review_id": review["id"], "conflicts": "keep"}}})
+        assert answer.status_code == 400
+
+    def test_erasing_a_version_erases_what_reviewers_wrote(self, tenant: Tenant) -> None:
+        version, review = self.reviewed(tenant)
+        answer = tenant.client.delete(f"/v1/datasets/{version.dataset_id}/versions/{version.version_id}",
+                                      params={"erase": "true"})
+        assert answer.status_code == 200, answer.text
+        assert tenant.client.get(f"{version.url}/{review['id']}").status_code == 404
+        with transaction(tenant.scope) as session:
+            for table in ("reviews", "review_items", "review_decisions"):
+                assert session.execute(text(f"select count(*) from {table}")).scalar_one() == 0
