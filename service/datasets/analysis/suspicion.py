@@ -5,7 +5,7 @@ import random
 import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ class NoColumns(ValueError):
 class Examples:
     """What is known about each example of a file: row i of each column is one."""
 
-    line: NDArray[np.int64]
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
+    line: NDArray[Any]
+    start: NDArray[Any]
+    length: NDArray[Any]
     flags: NDArray[np.uint32]
 
     def __len__(self) -> int:
@@ -66,17 +66,16 @@ def load(file: IO[bytes]) -> Examples:
     """The columns that a review needs from a file of stored columns. Raises NoColumns."""
     try:
         with np.load(file, allow_pickle=False) as columns:
-            return Examples(columns["line"].astype(np.int64), columns["offset"].astype(np.int64),
-                            columns["length"].astype(np.int64), columns["flags"].astype(np.uint32))
+            return Examples(columns["line"], columns["offset"], columns["length"], columns["flags"])
     except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as wrong:
         raise NoColumns from wrong
 
 
-def suspicion(flags: NDArray[np.uint32]) -> NDArray[np.int64]:
+def suspicion(flags: NDArray[np.uint32]) -> NDArray[np.int16]:
     """From 0 to 100, for each example."""
-    total = np.zeros(len(flags), dtype=np.int64)
+    total = np.zeros(len(flags), dtype=np.int16)
     for flag, weight in WEIGHTS.items():
-        total += np.where(flags & np.uint32(flag), weight, 0)
+        total[(flags & np.uint32(flag)) != 0] += weight
     return np.minimum(total, 100)
 
 
@@ -92,7 +91,7 @@ def suspects(examples: Examples, wanted: Wanted, *, without: Collection[int] = (
     The sample is drawn from what was not chosen for its flags, and is the same for the same seed.
     """
     degree = suspicion(examples.flags)
-    free = ~np.isin(examples.line, np.fromiter(without, dtype=np.int64, count=len(without)))
+    free = np.isin(examples.line, np.fromiter(without, dtype=np.int64, count=len(without)), invert=True)
     flagged = np.flatnonzero(free & (degree > 0))
     order = flagged[np.lexsort((examples.line[flagged], -degree[flagged]))][:MOST_ITEMS]
     chosen = order if wanted.flagged is None else order[:wanted.flagged]

@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from service.datasets.analysis.batches import Flag
-from service.datasets.errors import InvalidEdit, NoSuchReviewItem, UnknownReviewer
+from service.datasets.errors import InvalidEdit, NoSuchReview, NoSuchReviewItem, UnknownReviewer
 from service.datasets.operations.reviews import find, lock_open
 from service.datasets.queries import reports
 from service.datasets.queries import reviews as queries
@@ -109,6 +109,8 @@ def decide(session: Session, place: Place, item_id: str, body: Decide, *, by: st
 def comment(session: Session, place: Place, item_id: str, text: str, *, by: str) -> Seen:
     """Raises NoSuchReview, NoSuchReviewItem. Comments can be made after a review was closed, too."""
     file_id = _file_id(session, place)
+    if queries.lock(session, place.review_id, shared=True) is None:  # erased in this moment
+        raise NoSuchReview(place.review_id)
     item = _found(queries.item(session, place.review_id, item_id), item_id)
     session.add(ReviewComment(id=new_id("rcom_"), project_id=item.project_id, item_id=item.id, actor=by, text=text))
     session.flush()

@@ -62,14 +62,16 @@ def items(session: Session, review_id: str, *, status: str | None, assignee: str
 def next_for(session: Session, review_id: str, actor: str) -> ReviewItem | None:
     """The item that `actor` should look at, locked: the one held already, then own ones, then anybody's.
 
-    Items that others hold or are being given at this moment are passed over.
+    Items that others hold or are being given at this moment are passed over; those assigned to another are, too,
+    until that one has decided.
     """
     decided = exists().where(ReviewDecision.item_id == ReviewItem.id, ReviewDecision.actor == actor)
+    done_with = exists().where(ReviewDecision.item_id == ReviewItem.id, ReviewDecision.actor == ReviewItem.assignee)
     held = (ReviewItem.leased_to == actor) & (ReviewItem.leased_until > func.now())
     free = or_(ReviewItem.leased_until.is_(None), ReviewItem.leased_until <= func.now(), held)
     query = select(ReviewItem).where(
         ReviewItem.review_id == review_id, ReviewItem.status == "open", free, ~decided,
-        or_(ReviewItem.assignee.is_(None), ReviewItem.assignee == actor))
+        or_(ReviewItem.assignee.is_(None), ReviewItem.assignee == actor, done_with))
     first = case((held, 0), (ReviewItem.assignee == actor, 1), else_=2)
     return session.scalar(query.order_by(first, ReviewItem.position).limit(1).with_for_update(skip_locked=True),
                           execution_options={"populate_existing": True})

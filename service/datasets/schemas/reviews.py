@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from service.kit.schemas import Answer, PlainStr, Request, Timestamp
 
@@ -39,7 +39,13 @@ class ReviewCreate(Request):
         None = None
 
 
-class Agreement(Answer):
+class _Described(Answer):
+    """Parent of these answers: what stands under a field describes it in the documentation."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Agreement(_Described):
     """How far reviewers agree who decided on the same examples."""
 
     items: int
@@ -50,7 +56,7 @@ class Agreement(Answer):
     "Nominal. 1: full agreement, 0: as by chance. Null when all decisions are the same."
 
 
-class Progress(Answer):
+class Progress(_Described):
     items: int
     decided: int
     "Approved, rejected or edited; neither open nor in conflict."
@@ -65,7 +71,7 @@ class Progress(Answer):
     "Null while no example has two decisions."
 
 
-class Review(Answer):
+class Review(_Described):
     id: str
     object: Literal["dataset.review"] = "dataset.review"
     dataset_id: str
@@ -83,14 +89,16 @@ class Review(Answer):
     reviewers_per_item: int
     created_at: Timestamp
     created_by: str | None
+    "The service account that asked for it."
     progress: Progress
     approved: bool | None
+    "The word on the version as a whole; null until the review is closed."
     closed_at: Timestamp | None
     closed_by: str | None
     closing_comment: str | None
 
 
-class Decision(Answer):
+class Decision(_Described):
     id: str
     object: Literal["dataset.review.decision"] = "dataset.review.decision"
     actor: str
@@ -103,7 +111,7 @@ class Decision(Answer):
     "False when the same reviewer decided otherwise later."
 
 
-class ItemComment(Answer):
+class ItemComment(_Described):
     id: str
     object: Literal["dataset.review.comment"] = "dataset.review.comment"
     actor: str
@@ -111,7 +119,7 @@ class ItemComment(Answer):
     created_at: Timestamp
 
 
-class Item(Answer):
+class Item(_Described):
     id: str
     object: Literal["dataset.review.item"] = "dataset.review.item"
     review_id: str
@@ -125,20 +133,23 @@ class Item(Answer):
     suspicion: int
     "From 0 to 100."
     assignee: str | None
+    "The reviewer for whom it is reserved."
     leased_to: str | None
+    "The reviewer who claimed it and has not decided yet."
     leased_until: Timestamp | None
     example: dict[str, Any] | None
     "The example itself. Null when it is no JSON object, or too large to be shown."
     text: str | None
     "The beginning of the line, where there is no `example`."
     bytes: int
+    "Length of the line."
     decisions: list[Decision]
     "Oldest first, also those that a later one of the same reviewer replaced."
     comments: list[ItemComment]
     "The newest 100, oldest first."
 
 
-class Claim(Answer):
+class Claim(_Described):
     object: Literal["dataset.review.claim"] = "dataset.review.claim"
     item: Item | None
     "The next example for the caller; null when none is left that another reviewer does not hold."

@@ -181,6 +181,17 @@ class TestClaim:
         version.decide(tenant, last)
         assert tenant.client.post(f"{version.url}/{review['id']}/claim").json()["item"]["line"] == 2
 
+    def test_what_needs_a_second_reviewer_is_open_to_all_once_its_own_has_decided(self, tenant: Tenant,
+                                                                                version: Reviewed) -> None:
+        other = colleague(tenant)
+        review = version.review(flagged=1, reviewers_per_item=2)
+        [item] = version.items(review)
+        tenant.client.post(f"{version.url}/{review['id']}/items/{item['id']}/assign",
+                           json={"assignee": account_of(tenant)})
+        assert other.client.post(f"{version.url}/{review['id']}/claim").json()["item"] is None
+        version.decide(tenant, item)
+        assert other.client.post(f"{version.url}/{review['id']}/claim").json()["item"]["line"] == 4
+
     def test_a_lease_that_ran_out_is_nobodys(self, tenant: Tenant, version: Reviewed) -> None:
         other = colleague(tenant)
         url = f"{version.url}/{version.review(flagged=1)['id']}/claim"
