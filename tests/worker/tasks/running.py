@@ -6,10 +6,11 @@ from service.kit.database import transaction
 from service.kit.work import Work
 from tests.fixtures.api import Tenant
 from worker import app
-from worker.tasks import datasets, files
+from worker.tasks import datasets, files, previews, versions
 
 HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ERASE_OBJECT: files.erase,
-           Work.EXPIRE_UPLOAD: files.expire_upload}
+           Work.EXPIRE_UPLOAD: files.expire_upload, Work.BUILD_VERSION: versions.build,
+           Work.MAKE_PREVIEW: previews.preview}
 
 
 def work_off(tenant: Tenant) -> int:
