@@ -83,7 +83,7 @@ def _make(plan: Build, directory: Path, running: Running, reviewed: Changes | No
         storage().write(plan.object_key, counted.passing(lines, running))
     except (CannotBeMade, StorageUnavailable, _Stopping):
         raise
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as wrong:  # of data that is not what it seemed
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as wrong:  # data is odd
         raise CannotBeMade(f"The source could not be read: {wrong}") from wrong
     if not counted.examples:
         raise CannotBeMade(_EMPTY)

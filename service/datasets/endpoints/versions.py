@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from service.datasets.endpoints.datasets import DatasetID
+from service.datasets.errors import NoSuchVersion
 from service.datasets.operations import building, comparison, previews, versions
 from service.datasets.queries import versions as queries
 from service.datasets.schemas import versions as schemas
@@ -64,7 +65,7 @@ async def download_version(dataset_id: DatasetID, version: VersionName, caller: 
     try:
         size, chunks = await storage().open_async(file.object_key, chunk=_DOWNLOAD_BYTES)
     except ObjectMissing as erased:
-        raise versions.NoSuchVersion(version) from erased
+        raise NoSuchVersion(version) from erased
     return StreamingResponse(chunks, media_type="application/jsonl", headers={
         "content-length": str(size), "x-content-type-options": "nosniff", "etag": f'"{found.sha256}"',
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.filename, safe='')}"})
@@ -94,5 +95,5 @@ async def compare_versions(dataset_id: DatasetID, version: VersionName,
     try:
         found = await anyio.to_thread.run_sync(comparison.compare, one, two, limiter=_one_at_a_time)
     except ObjectMissing as erased:
-        raise versions.NoSuchVersion(version) from erased
+        raise NoSuchVersion(version) from erased
     return await in_transaction(caller, comparison.with_reports, found, one, two)

@@ -16,5 +16,5 @@ from service.datasets.operations.versions import (
 )
 
 __all__ = ["Coverage", "ResolvedFile", "Verdict", "copies", "coverage", "delete_dataset", "delete_version",
-           "descendants", "find_version", "known_verdict", "lock_dataset", "policy_problems", "record_report", "reports_of",
-           "request_build", "resolve_file", "unfinished", "validation", "verdict", "versions_of"]
+           "descendants", "find_version", "known_verdict", "lock_dataset", "policy_problems", "record_report",
+           "reports_of", "request_build", "resolve_file", "unfinished", "validation", "verdict", "versions_of"]

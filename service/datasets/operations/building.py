@@ -144,16 +144,13 @@ def begin_build(session: Session, version_id: str) -> Build | timedelta | None:
     if version is None or version.deleted_at is not None or version.status != "building":
         return None
     files.expect(session, version.file_id, project_id=version.project_id)
-    if version.source["type"] == "file":
-        inputs = _file_inputs(session, version)
-    else:
-        inputs = _version_inputs(session, version)
+    inputs = (_file_inputs if version.source["type"] == "file" else _version_inputs)(session, version)
     if not isinstance(inputs, tuple):
         return inputs
     return Build(version.id, file_key(version.project_id, version.file_id), version.source, inputs)
 
 
-def _file_inputs(session: Session, version: DatasetVersion) -> tuple[Input, ...] | None:
+def _file_inputs(session: Session, version: DatasetVersion) -> tuple[Input, ...] | timedelta | None:
     file_id = version.source["file_id"]
     file = files.find(session, file_id)
     if file is None:

@@ -85,8 +85,8 @@ def with_reports(session: Session, found: Comparison, one: Side, other: Side) ->
     if before is None or after is None:
         return found
     return found.model_copy(update={
-        "tokens": _difference(before.tokens and before.tokens.billed, after.tokens and after.tokens.billed),
-        "score": _difference(before.quality and before.quality.score, after.quality and after.quality.score)})
+        "tokens": _difference(*(report.tokens.billed if report.tokens else None for report in (before, after))),
+        "score": _difference(*(report.quality.score if report.quality else None for report in (before, after)))})
 
 
 def _difference(before: int | None, after: int | None) -> Difference | None:

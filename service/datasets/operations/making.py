@@ -43,7 +43,7 @@ def parts_of(spec: dict[str, Any]) -> tuple[str | None, ...]:
 def check_transformation(spec: dict[str, Any], versions: int) -> dict[str, Any]:
     """The transformation with its defaults filled in. Raises CannotBeMade."""
     kind = spec.get("type")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise CannotBeMade(f"There is no transformation of type {json.dumps(kind)[:100]}. Types are"
                            f" {', '.join(sorted(_KINDS))}.")
     if versions > 1 and kind != "merge":
@@ -86,8 +86,11 @@ def _detect(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"["):
         return "alpaca" if b'"instruction"' in text else None
+    line, newline, _ = text.partition(b"\n")
+    if not newline and len(head) >= _READ:
+        return NATIVE if line.startswith(b"{") else None
     try:
-        return NATIVE if isinstance(json.loads(text.partition(b"\n")[0]), dict) else None
+        return NATIVE if isinstance(json.loads(line), dict) else None
     except (ValueError, RecursionError):
         return None
 

@@ -1,7 +1,7 @@
 """Wire shapes of data sets, versions, their lineage and their comparison."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -67,7 +67,10 @@ class DatasetUpdate(Request):
         return _named(self)
 
 
-def _named(body: Any) -> Any:
+_Body = TypeVar("_Body", "DatasetCreate", "DatasetUpdate")
+
+
+def _named(body: _Body) -> _Body:
     if body.name is not None and body.name.startswith(("ds_", "dsver_", "file-")):
         raise ValueError("the name begins like an id (ds_, dsver_, file-)")
     return body

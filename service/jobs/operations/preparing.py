@@ -25,11 +25,16 @@ def prepare(session: Session, job_id: str) -> bool:
     if queries.is_archived(session, job.project_id):
         _cancel_with_project(session, job)
         return False
-    examples = 0
     for param, file_id in _files(job):
         version = datasets.unfinished(session, file_id)
         if version is not None:
             return _waits_for(session, job, param, version)
+    return _judge(session, job)
+
+
+def _judge(session: Session, job: Job) -> bool:
+    examples = 0
+    for param, file_id in _files(job):
         if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
