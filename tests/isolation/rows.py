@@ -15,6 +15,7 @@ CHOSEN: dict[tuple[str, str], Any] = {
     ("dataset_findings", "severity"): "error",
     ("webhook_endpoints", "event_types"): [],
     ("review_decisions", "decision"): "approve",
+    ("dataset_previews", "lines"): [],
 }
 """Values of columns that take only certain ones and have no default; add a new column of that sort here."""
 

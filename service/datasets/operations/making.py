@@ -56,6 +56,7 @@ def convert(path: Path, *, filename: str, shape: str | None, mapping: dict[str, 
     """The bytes of a version made from one file. Raises CannotBeMade."""
     with path.open("rb") as file:
         told.shape = shape or _detect(file.read(_READ))
+    told.mapping = mapping
     if told.shape == NATIVE:
         return _chunks([path], advance)
     if told.shape == "alpaca":

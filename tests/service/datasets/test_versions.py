@@ -111,7 +111,8 @@ class TestCreate:
         [line] = tenant.client.get(f"{DATASETS}/{of}/versions/1/content").content.splitlines()
         assert [each["content"] for each in json.loads(line)["messages"]] == ["Add\n\n1 1", "2"]
 
-    @pytest.mark.parametrize("data", [b"\x00\xff" * 100, b"just text", b"[1, 2", b'[{"instruction": 5, "output": [1]}]'])
+    @pytest.mark.parametrize("data", [
+        b"\x00\xff" * 100, b"just text", b"[1, 2", b'[{"instruction": 5, "output": [1]}]'])
     def test_what_cannot_be_read_fails_and_says_why(self, tenant: Tenant, data: bytes) -> None:
         of = dataset(tenant)
         ask(tenant, of, {"type": "file", "file_id": upload(tenant, data, purpose="user_data", name="x.bin")})
@@ -283,6 +284,13 @@ class TestJobs:
         built(tenant, dataset(tenant), chats(12))
         refused = tenant.client.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": name})
         assert error(refused, 400)["message"] == f"invalid training_file: {name}"
+
+    def test_anothers_version_is_refused_as_nobodys_is(self, tenant: Tenant, stranger: Tenant) -> None:
+        of = dataset(stranger, "theirs")
+        theirs = built(stranger, of, chats(12))
+        for name in (theirs["id"], f"{of}@1", "theirs@1", theirs["file_id"]):
+            refused = tenant.client.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": name})
+            assert error(refused, 400)["message"] == f"invalid training_file: {name}"
 
     def test_one_that_failed_says_why(self, tenant: Tenant) -> None:
         of = dataset(tenant)

@@ -1,6 +1,6 @@
 """Previews: what the training code itself would learn, in a process of its own."""
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from worker.training.rendering import Renderer
 
 
 @pytest.fixture(scope="module")
-def model(house: None) -> Iterator[Path]:
+def model(house: None) -> Path:
     """The tiny model, where the house looks for its base model."""
-    yield tiny(settings().models_dir / BASE, seed=7)
+    return tiny(settings().models_dir / BASE, seed=7)
 
 
 def ask(tenant: Tenant, of: str, **body: Any) -> dict[str, Any]:
@@ -52,8 +52,6 @@ def test_without_the_model_on_this_machine_it_says_what_to_do(tenant: Tenant, of
 
 
 def test_runs_are_what_training_learns(tenant: Tenant, of: str, model: Path) -> None:
-    import json  # noqa: PLC0415 - only here
-
     weighted = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "No", "weight": 0},
                              {"role": "user", "content": "And?"}, {"role": "assistant", "content": "Yes, ünï."}]}
     built(tenant, of, chats(1) + b"\n" + json.dumps(weighted).encode() + b"\n")

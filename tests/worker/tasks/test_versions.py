@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from service.datasets.operations import building, making
 from service.files.contents import file_key
+from service.jobs import operations as jobs
 from service.kit.database import transaction
 from service.kit.storage import ObjectStore, storage
 from service.kit.work import MAX_CRASHES, MAX_FAILURES
@@ -244,8 +245,6 @@ class TestJobs:
         version = asked(tenant, of, chats(12))
         job = tenant.client.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": version["id"]}).json()
         assert (job["status"], job["training_dataset_version"]) == ("validating_files", version["id"])
-        from service.jobs import operations as jobs  # noqa: PLC0415 - only here
-
         with transaction(tenant.scope) as session:
             assert jobs.prepare(session, job["id"]) is True
         work(tenant)
@@ -256,8 +255,6 @@ class TestJobs:
 
     @pytest.mark.parametrize("how", ["failed", "deleted"])
     def test_a_job_fails_with_the_version_it_waits_for(self, tenant: Tenant, how: str) -> None:
-        from service.jobs import operations as jobs  # noqa: PLC0415 - only here
-
         of = dataset(tenant)
         version = asked(tenant, of, chats(12), shape="nonsense" if how == "failed" else None)
         job = tenant.client.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": version["id"]}).json()
