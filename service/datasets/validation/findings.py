@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 _SHOWN = 60  # characters of the customer's data that a message repeats
 _LONGEST_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem. An `error` keeps its line from being trained on, a `warning` does not."""
+    """One problem. An `error` keeps its line from being trained on, a `warning` makes one think, an `info` tells."""
 
     severity: Severity
     kind: str
@@ -27,13 +28,14 @@ class Finding:
 class Place:
     """A position in an example. Made for every value that is looked at, so its words are built when they are needed."""
 
-    __slots__ = ("_outer", "_step", "line", "name")
+    __slots__ = ("_messages", "_outer", "_step", "line", "name")
 
     def __init__(self, line: int, name: str, outer: "Place | None" = None, step: str | int = "") -> None:
         self.line = line
         self.name = name
         self._outer = outer
         self._step = step
+        self._messages: Place | None = None
 
     @classmethod
     def example(cls, line: int) -> "Place":
@@ -45,7 +47,9 @@ class Place:
 
     def message(self, index: int) -> "Place":
         """One message of the example's `messages`."""
-        return Place(self.line, f"{self.name}, message {index + 1}", self.inside("messages"), index)
+        if self._messages is None:
+            self._messages = self.inside("messages")
+        return Place(self.line, f"{self.name}, message {index + 1}", self._messages, index)
 
     @property
     def path(self) -> str:
@@ -62,13 +66,24 @@ class Place:
     def warning(self, kind: str, text: str, hint: str | None = None) -> Finding:
         return self._finding("warning", kind, text, hint)
 
+    def info(self, kind: str, text: str, hint: str | None = None) -> Finding:
+        return self._finding("info", kind, text, hint)
+
     def _finding(self, severity: Severity, kind: str, text: str, hint: str | None) -> Finding:
         return Finding(severity, kind, self.line, self.path[:_LONGEST_PATH] or None, f"{self.name} {text}", hint)
 
 
-def shown(text: str) -> str:
+def unknown_keys(value: dict[str, Any], known: AbstractSet[str], at: Place) -> Iterable[Finding]:
+    """Keys that nothing reads, in the words of OpenAI's platform."""
+    if value.keys() <= known:
+        return ()
+    return (at.inside(key).error("unknown_key", f'contains an extra "{shown(key)}".')
+            for key in value if key not in known)
+
+
+def shown(text: str, most: int = _SHOWN) -> str:
     """The customer's text as a message may repeat it: short, in one line, and storable anywhere."""
-    short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    short = text if len(text) <= most else text[:most] + "…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
 
 
@@ -79,6 +94,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.errors = 0
         self.warnings = 0
+        self.infos = 0
         self.kept: list[Finding] = []
         self._keep = keep
 
@@ -89,8 +105,10 @@ class Tally:
             self.counts[finding.kind] += 1
             if finding.severity == "error":
                 self.errors += 1
-            else:
+            elif finding.severity == "warning":
                 self.warnings += 1
+            else:
+                self.infos += 1
             if self.counts[finding.kind] <= self._keep:
                 self.kept.append(finding)
         return self.errors > before

@@ -25,8 +25,8 @@ def test_every_bad_line_is_counted_and_the_first_thousand_of_a_kind_are_kept() -
 
 def test_fewer_than_ten_examples_are_warned_of() -> None:
     seen = examine([lines(7)])
-    assert [finding.message for finding in seen.tally.kept] == \
-        ["Training file has 7 example(s), but must have at least 10 examples"]
+    assert [(finding.kind, finding.message) for finding in seen.tally.kept] == \
+        [("too_few_examples", "Training file has 7 example(s), but must have at least 10 examples")]
     assert seen.tally.errors == 0
 
 
