@@ -12,6 +12,8 @@ from service.kit.schemas import PlainStr
 from service.tenants.access import CurrentProject, ProjectSession
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"])
+policies = APIRouter(prefix="/v1/fine_tuning/policy", tags=["Fine-tuning"])
+erasure = APIRouter(prefix="/v1/datasets", tags=["Datasets"])
 JobId = Annotated[PlainStr, Path(max_length=256, description="Id of the job: ftjob-…")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many to return, at most.")]
 _PAIR = re.compile(r"^metadata\[(.*)\]$", re.DOTALL)
@@ -97,3 +99,41 @@ def list_checkpoints(fine_tuning_job_id: JobId, session: ProjectSession, after: 
     operations.retrieve(session, fine_tuning_job_id)
     rows, more = queries.checkpoints(session, fine_tuning_job_id, after=after, limit=limit)
     return page_of(rows, has_more=more)
+
+
+@policies.get("", operation_id="retrieveTrainingPolicy", response_model=schemas.Policy)
+def retrieve_policy(caller: CurrentProject, session: ProjectSession) -> dict[str, Any]:
+    """Retrieve what the project demands of data before a job may train on it; administrators set it on the project.
+
+    A job whose data does not meet it is refused, or fails with the code training_policy.
+    """
+    return {"project_id": caller.project_id,
+            "training_policy": queries.training_policy(session, caller.project_id)}
+
+
+# -- deleting data, which is refused while jobs used it: so it is here and not in the slice below ------------
+
+DatasetId = Annotated[PlainStr, Path(max_length=256, description="Id of the data set: ds_…")]
+VersionName = Annotated[PlainStr, Path(max_length=256, description="Id of the version (dsver_…), or its number.")]
+Erase = Annotated[bool, Query(description="Delete also what jobs used. Models that were tuned on it are listed, and"
+                                          " stay until they are deleted themselves.")]
+DryRun = Annotated[bool, Query(description="Delete nothing, and list what is reached.")]
+
+
+@erasure.delete("/{dataset_id}", operation_id="deleteDataset")
+def delete_dataset(dataset_id: DatasetId, session: ProjectSession, *, erase: Erase = False,
+                   dry_run: DryRun = False) -> schemas.DatasetDeletion:
+    """Delete a data set and the bytes of all its versions; refused while jobs used one, unless erasure is asked for."""
+    return operations.delete_dataset(session, dataset_id, erase=erase, dry_run=dry_run)
+
+
+@erasure.delete("/{dataset_id}/versions/{version}", operation_id="deleteDatasetVersion")
+def delete_version(dataset_id: DatasetId, version: VersionName, session: ProjectSession, *, erase: Erase = False,
+                   dry_run: DryRun = False) -> schemas.VersionDeletion:
+    """Delete a version with its bytes, findings, previews and reviews; refused while jobs used it, unless erasure is
+    asked for.
+
+    The answer lists what was made from it (versions, jobs, tuned models) and what still exists of that, so that a
+    person can decide what is to go besides.
+    """
+    return operations.delete_version(session, dataset_id, version, erase=erase, dry_run=dry_run)

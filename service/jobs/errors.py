@@ -1,5 +1,7 @@
 """What can be wrong with a request about a job, in OpenAI's recorded words where there are any."""
 
+from collections.abc import Sequence
+
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
 
@@ -18,6 +20,20 @@ class UnusableFile(InvalidRequest):
 
     def __init__(self, param: str, file_id: str) -> None:
         super().__init__(f"invalid {param}: {file_id}", param=param)
+
+
+class TrainingPolicyNotMet(InvalidRequest):
+    """The project demands more of its data than this has passed; `problems` are whole sentences."""
+
+    code = "training_policy"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(told(problems), param="training_file")
+
+
+def told(problems: Sequence[str]) -> str:
+    """What a policy finds missing, as a refused request and a failed job say it."""
+    return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
 
 
 class WrongState(InvalidRequest):

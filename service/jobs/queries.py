@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from service.catalog.tables import TunedModel
 from service.files.tables import File
 from service.jobs.tables import Checkpoint, Job, JobEvent
 from service.kit.pagination import paginate
@@ -67,11 +68,34 @@ def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
     return sorted((row for row in rows if row), key=lambda row: row["step"])
 
 
+def using(session: Session, file_ids: Sequence[str]) -> Sequence[Job]:
+    """Jobs that train on any of these files, or are measured by it, oldest first."""
+    wanted = list(file_ids)
+    return session.scalars(select(Job).where(or_(Job.training_file.in_(wanted), Job.validation_file.in_(wanted)))
+                           .order_by(Job.position)).all()
+
+
+def going_on_from(session: Session, models: Sequence[str]) -> Sequence[Job]:
+    """Jobs that start from any of these tuned models."""
+    return session.scalars(select(Job).where(Job.model.in_(list(models))).order_by(Job.position)).all()
+
+
+def made_by(session: Session, job_ids: Sequence[str]) -> Sequence[TunedModel]:
+    """Tuned models that any of these jobs made, deleted ones too, oldest first."""
+    return session.scalars(select(TunedModel).where(TunedModel.job_id.in_(list(job_ids)))
+                           .order_by(TunedModel.position)).all()
+
+
 def usable_file(session: Session, file_id: str) -> File | None:
     """The project's file of this id, if one can train on it: there, not expired, uploaded for fine-tuning."""
     return session.scalar(select(File).where(
         File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
+
+
+def training_policy(session: Session, project_id: str) -> dict[str, Any] | None:
+    """What the project demands of the data that it trains on, as it is now."""
+    return session.scalar(select(Project.training_policy).where(Project.id == project_id))
 
 
 def is_archived(session: Session, project_id: str) -> bool:

@@ -8,6 +8,7 @@ from service.catalog.methods import Hyperparameters, Method
 from service.jobs.states import JobStatus
 from service.kit.pagination import Page
 from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+from service.tenants.schemas import TrainingPolicy
 
 Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Id = Annotated[PlainStr, Field(max_length=256)]
@@ -18,8 +19,11 @@ class JobCreate(Request):
 
     model: Annotated[PlainStr, Field(max_length=256)] = Field(
         description="A base model of GET /v1/models, or a tuned model to go on from.")
-    training_file: Id = Field(description="Id of an uploaded file with purpose fine-tune.")
-    validation_file: Id | None = Field(None, description="Id of a file whose loss is measured, never trained on.")
+    training_file: Id = Field(
+        description="Id of an uploaded file with purpose fine-tune, or a version of a data set: dsver_…, ds_…@number"
+                    " or name@number.")
+    validation_file: Id | None = Field(
+        None, description="The same for the file whose loss is measured, which is never trained on.")
     method: Method | None = None
     hyperparameters: Hyperparameters | None = Field(
         None, description="The older place of method.supervised.hyperparameters.",
@@ -62,6 +66,9 @@ class Job(Answer):
     shared_with_openai: bool = False
     eval_id: None = None
     method: JSONObject
+    training_dataset_version: str | None = Field(
+        validation_alias="training_version", description="The version of a data set that `training_file` belongs to.")
+    validation_dataset_version: str | None = Field(validation_alias="validation_version")
 
 
 class JobList(Answer):
@@ -104,3 +111,73 @@ class Checkpoint(Answer):
 
 class CheckpointList(Page[Checkpoint]):
     """A page of checkpoints, newest first."""
+
+
+class Policy(Answer):
+    """What the project demands of data before a job may train on it."""
+
+    object: Literal["fine_tuning.policy"] = "fine_tuning.policy"
+    project_id: str
+    training_policy: TrainingPolicy | None
+    "Null when everything may be trained on."
+
+
+class ReachedVersion(Answer):
+    id: str
+    dataset_id: str
+    number: int
+    relation: Literal["itself", "derived", "copy"] = Field(
+        description="A copy has the very same bytes. What is derived may still hold its lines.")
+    exists: bool
+
+
+class ReachedFile(Answer):
+    """An uploaded file that one of the versions was made from, and that is still there."""
+
+    id: str
+    filename: str
+
+
+class ReachedJob(Answer):
+    id: str
+    status: JobStatus
+    model: str
+
+
+class ReachedModel(Answer):
+    name: str
+    job_id: str
+    exists: bool = Field(description="False for a tuned model that was deleted.")
+
+
+class Reach(Answer):
+    """Everything that was made from some data. Nothing of it is changed by deleting the data."""
+
+    versions: list[ReachedVersion]
+    files: list[ReachedFile]
+    jobs: list[ReachedJob] = Field(description="Also those that went on from a model that is reached.")
+    models: list[ReachedModel] = Field(description="Tuned models and checkpoints. Delete them with DELETE"
+                                                   " /v1/models/{model}.")
+    truncated: bool = Field(description="True when there is more of one kind than the 1,000 that are listed.")
+
+
+class VersionDeletion(Answer):
+    """What deleting a version did, or would do, and what it does not undo."""
+
+    id: str
+    object: Literal["dataset.version.deleted"] = "dataset.version.deleted"
+    deleted: bool = Field(description="False for a dry run.")
+    dry_run: bool
+    used_by: int = Field(description="Jobs that name the version or its file.")
+    reach: Reach
+
+
+class DatasetDeletion(Answer):
+    """The same for a data set with all its versions."""
+
+    id: str
+    object: Literal["dataset.deleted"] = "dataset.deleted"
+    deleted: bool = Field(description="False for a dry run.")
+    dry_run: bool
+    used_by: int = Field(description="Jobs that name one of the versions or its file.")
+    reach: Reach

@@ -20,6 +20,8 @@ class Job(Tenanted, Positioned, Base):
         CheckConstraint(f"status in ({_IN})", name="status"),
         CheckConstraint(f"finished_at is null or status in ({_TERMINAL})", name="finished"),
         Index("ix_jobs_metadata", "metadata", postgresql_using="gin"),
+        Index("ix_jobs_training_file", "project_id", "training_file"),
+        Index("ix_jobs_validation_file", "project_id", "validation_file"),
     )
 
     organization_id: Mapped[str]
@@ -32,6 +34,9 @@ class Job(Tenanted, Positioned, Base):
     'The method as the wire shows it: type, hyperparameters ("auto" until resolved) and tuning.'
     training_file: Mapped[str]
     validation_file: Mapped[str | None]
+    training_version: Mapped[str | None]
+    "The version of a data set whose file `training_file` is; null for a file that is none's."
+    validation_version: Mapped[str | None]
     suffix: Mapped[str | None]
     seed: Mapped[int]
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")

@@ -14,6 +14,8 @@ CHOSEN: dict[tuple[str, str], Any] = {
     ("tuned_models", "kind"): "adapter",
     ("dataset_findings", "severity"): "error",
     ("webhook_endpoints", "event_types"): [],
+    ("review_decisions", "decision"): "approve",
+    ("dataset_previews", "lines"): [],
 }
 """Values of columns that take only certain ones and have no default; add a new column of that sort here."""
 

@@ -1,5 +1,6 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
+from service.jobs.operations.erasure import delete_dataset, delete_version
 from service.jobs.operations.preparing import begin, prepare
 from service.jobs.operations.recording import (
     record_cancelled,
@@ -20,6 +21,8 @@ __all__ = [
     "begin",
     "cancel",
     "create",
+    "delete_dataset",
+    "delete_version",
     "pause",
     "prepare",
     "record_cancelled",

@@ -7,7 +7,10 @@ from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
+from service.datasets.tables import DatasetVersion
 from service.jobs import queries
+from service.jobs.errors import told
+from service.jobs.operations.policies import problems_with
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
 from service.jobs.states import JobStatus
@@ -22,6 +25,14 @@ def prepare(session: Session, job_id: str) -> bool:
     if queries.is_archived(session, job.project_id):
         _cancel_with_project(session, job)
         return False
+    for param, file_id in _files(job):
+        version = datasets.unfinished(session, file_id)
+        if version is not None:
+            return _waits_for(session, job, param, version)
+    return _judge(session, job)
+
+
+def _judge(session: Session, job: Job) -> bool:
     examples = 0
     for param, file_id in _files(job):
         if queries.usable_file(session, file_id) is None:
@@ -34,14 +45,32 @@ def prepare(session: Session, job_id: str) -> bool:
             fail(session, job, **verdict.error)
             return False
         examples = examples or verdict.examples
-    job.method = methods.resolve(job.method, examples)
-    move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
+    if not _fails_policy(session, job):
+        job.method = methods.resolve(job.method, examples)
+        move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
     return False
 
 
 def _files(job: Job) -> list[tuple[str, str]]:
     validation = [("validation_file", job.validation_file)] if job.validation_file else []
     return [("training_file", job.training_file), *validation]
+
+
+def _fails_policy(session: Session, job: Job) -> bool:
+    """Fail a job whose data has not passed what its project asks for now; whether that was so."""
+    problems = problems_with(session, job.project_id, job.training_file)
+    if problems:
+        fail(session, job, "training_policy", told(problems), "training_file")
+    return bool(problems)
+
+
+def _waits_for(session: Session, job: Job, param: str, version: DatasetVersion) -> bool:
+    """True while the version is being built; when that failed, so does the job."""
+    if version.status == "building":
+        return True
+    fail(session, job, f"invalid_{param}", f"The job failed due to an invalid {param.replace('_', ' ')}. Version"
+         f" {version.id} could not be built: {version.error}", param)
+    return False
 
 
 def _fail_for_lost_file(session: Session, job: Job, param: str, file_id: str) -> None:

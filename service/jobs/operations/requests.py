@@ -7,6 +7,8 @@ from sqlalchemy.orm import Session
 from service.catalog import operations as catalog
 from service.catalog.methods import Hyperparameters, Method, SupervisedMethod, Tuning
 from service.catalog.operations import ResolvedModel
+from service.datasets import operations as datasets
+from service.datasets.operations import ResolvedFile
 from service.jobs import queries
 from service.jobs.errors import (
     ConflictingHyperparameters,
@@ -17,6 +19,7 @@ from service.jobs.errors import (
     UnusableFile,
     WrongState,
 )
+from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas import JobCreate
 from service.jobs.states import JobStatus
@@ -28,19 +31,21 @@ from service.tenants.access import Caller
 
 
 def create(session: Session, caller: Caller, body: JobCreate) -> Job:
-    """A new job in validating_files. Raises what is wrong with the model, the method or the files."""
+    """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
     if body.integrations:
         raise IntegrationNotSupported
     method = _method(body)
     model = catalog.resolve_for_training(session, body.model, method.type)
     tuning = _tuning(session, model, method.supervised)
     catalog.check_tuning(model, tuning.type)
-    _check_file(session, "training_file", body.training_file)
-    if body.validation_file is not None:
-        _check_file(session, "validation_file", body.validation_file)
+    training = _file(session, "training_file", body.training_file)
+    validation = None if body.validation_file is None else _file(session, "validation_file", body.validation_file)
+    check_policy(session, caller.project_id, training.file_id)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=method.shown(tuning),
-              training_file=body.training_file, validation_file=body.validation_file, suffix=body.suffix,
+              training_file=training.file_id, validation_file=validation.file_id if validation else None,
+              training_version=training.version_id, validation_version=validation.version_id if validation else None,
+              suffix=body.suffix,
               seed=body.seed if body.seed is not None else secrets.randbelow(2**31), model_code=random_text(8))
     if body.metadata is not None:  # an explicit None would be stored as JSON's null, not as SQL's
         job.metadata_ = dict(body.metadata)
@@ -51,9 +56,12 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     return job
 
 
-def _check_file(session: Session, param: str, file_id: str) -> None:
-    if queries.usable_file(session, file_id) is None:
-        raise UnusableFile(param, file_id)
+def _file(session: Session, param: str, name: str) -> ResolvedFile:
+    """The file that a file's id or a version's name stands for; it may still be built. Raises UnusableFile."""
+    found = datasets.resolve_file(session, name, param=param)
+    if not found.is_building and queries.usable_file(session, found.file_id) is None:
+        raise UnusableFile(param, name)
+    return found
 
 
 def _first_lines(job: Job) -> list[Line]:
