@@ -48,8 +48,7 @@ Every answer carries an x-request-id, under which the log tells more. What OpenA
 TAGS = [{"name": name, "description": what} for name, what in (
     ("Files", "Data sets, and the result files of jobs."),
     ("Uploads", "Large files, sent in parts."),
-    ("Datasets", ("What is wrong with a file, line by line; and data sets with versions that never change, made from"
-                  " files of any shape. Not in OpenAI's API.")),
+    ("Datasets", "What is wrong with a file, and versions of data that never change. Not in OpenAI's API."),
     ("Reviews", "People decide on the examples of a dataset version before anything is trained. Not in OpenAI's API."),
     ("Fine-tuning", "Jobs, their events and their checkpoints."),
     ("Models", "Base models of the house and tuned models of the project."),

@@ -58,7 +58,7 @@ def test_runs_are_what_training_learns(tenant: Tenant, of: str, model: Path) -> 
     told = ask(tenant, of, lines=[3, 1, 3])
     assert (told["status"], told["error"], told["lines"]) == ("completed", None, [1, 3])
     renderer = Renderer(AutoTokenizer.from_pretrained(model), context_length=8192)
-    for shown, line in zip(told["examples"], (chat(0), json.dumps(weighted)), strict=True):
+    for shown, line in zip(told["examples"], (chat(0), json.dumps(weighted).encode()), strict=True):
         example = renderer.example(parse(json.loads(line)))
         assert (shown["tokens"], shown["trained_tokens"], shown["truncated"]) == \
             (len(example.input_ids), example.learned_tokens, False)
