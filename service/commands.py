@@ -42,3 +42,8 @@ def chat(host: str, port: int) -> list[str]:
 
 def pull_model(name: str, target: str) -> list[str]:
     return [sys.executable, "-m", "worker.training.base_models", "pull", name, "--to", target]
+
+
+def count_tokens(base: str, context: int) -> list[str]:
+    """Counts the tokens of chats, as training on the base model in directory `base` would."""
+    return [sys.executable, "-m", "worker.training.counting", "--base", base, "--context", str(context)]

@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     training_per_project: int = Field(
         1, ge=1, description="Most local training runs at once for one project.")
 
+    # -- data sets -------------------------------------------------------------------------------------
+    segment_bytes: int = Field(
+        32 * MiB, ge=1, description="Larger files are read in segments of about so many bytes, side by side.")
+    count_exactly_bytes: int = Field(
+        64 * MiB, ge=1, description="Of larger files, a sample of about so many bytes is counted with a base model's"
+                                    " own tokenizer, and the rest is extrapolated.")
+
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
         default=False, description="Allow http:// and loopback or private addresses (development only).")

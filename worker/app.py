@@ -39,8 +39,8 @@ from service.settings import settings
 
 _log = logging.getLogger(__name__)
 _SHORT_TASK_SECONDS = 600
-HANDLER_MODULES = ("worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs", "worker.tasks.machines",
-                   "worker.tasks.webhooks")
+HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
+                   "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.webhooks")
 Handler = Callable[["Running"], timedelta | None]
 Abandon = Callable[[Session, Claim, str], None]
 _shutting_down = multiprocessing.get_context("fork").Event()

@@ -8,3 +8,11 @@ class NotATrainingFile(InvalidRequest):
 
     def __init__(self, purpose: str) -> None:
         super().__init__(f"Only files with purpose 'fine-tune' are validated; this one has purpose '{purpose}'.")
+
+
+class TooManyCounts(InvalidRequest):
+    param = "tokenizer"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The tokens of a file are counted by at most {most} tokenizers, and this one's are. Ask for"
+                         " one of those that were asked for before.")

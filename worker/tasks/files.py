@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from service.datasets import operations as datasets
 from service.files import operations as files
 from service.files.contents import upload_prefix
 from service.kit.storage import StorageUnavailable, storage
@@ -11,9 +12,10 @@ from worker.app import Running, Transient, task, unit_of_work
 
 @task(Work.ERASE_OBJECT)
 def erase(running: Running) -> timedelta | None:
-    """Erase the bytes of a file that is deleted, expired, or was never finished; wait for one that expires later.
+    """Erase a file that is deleted, expired, or was never finished, with all that reading it told.
 
-    A subject that ends in "/" is no file's id but a prefix, such as a deleted model's, and all under it goes.
+    One that expires later is waited for. A subject that ends in "/" is no file's id but a prefix, such as a deleted
+    model's, and all under it goes.
     """
     claim = running.claim
     if claim.subject.endswith("/"):
@@ -21,11 +23,14 @@ def erase(running: Running) -> timedelta | None:
         return None
     with unit_of_work(claim) as session:
         key, wait = files.retire(session, claim.subject, project_id=claim.project_id)
+        if key is not None:
+            datasets.forget(session, claim.subject)
     if key is not None:
         try:
             storage().delete(key)
         except StorageUnavailable as unavailable:
             raise Transient(unavailable.message) from unavailable
+        _erase_prefix(datasets.analysis_prefix(claim.project_id, claim.subject))
     return wait
 
 

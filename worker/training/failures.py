@@ -19,6 +19,12 @@ class JobFailed(Exception):
         self.failed = Failed(code=code, message=message, param=param)
 
 
+def base_model_unavailable(why: str) -> JobFailed:
+    return JobFailed(
+        FailureCode.BASE_MODEL_UNAVAILABLE, f"The base model cannot be used: {why}. Ask the operator.", param="model"
+    )
+
+
 def explain(error: BaseException) -> Failed:
     """Translate an exception into a `failed` record. Unknown ones tell nothing of their text, which may be private."""
     if isinstance(error, JobFailed):

@@ -8,26 +8,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
 
-from worker.training.failures import JobFailed
+from worker.training.failures import base_model_unavailable
 from worker.training.plan import Plan
-from worker.training.progress import FailureCode
 
 _ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
-
-
-def load_tokenizer(directory: str) -> Any:
-    """Load a tokenizer that knows how to render a chat; raises JobFailed when it does not."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as reason:
-        raise _unavailable(f"its tokenizer cannot be loaded ({reason})") from reason
-    if not getattr(tokenizer, "chat_template", None) or not tokenizer.is_fast:
-        raise _unavailable("its tokenizer has no chat template, or is not one of the fast kind")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 def load_model(plan: Plan, *, device: torch.device, checkpoint: Path | None) -> Any:
@@ -105,7 +91,7 @@ def _load(directory: str, dtype: torch.dtype) -> PreTrainedModel:
             directory, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError) as reason:
-        raise _unavailable(f"its weights cannot be loaded ({reason})") from reason
+        raise base_model_unavailable(f"its weights cannot be loaded ({reason})") from reason
     model.config.use_cache = False
     return model
 
@@ -121,16 +107,10 @@ def _freeze_all_but_last(model: PreTrainedModel, layers: int) -> None:
     names = [name for name, _ in model.named_parameters()]
     numbers = [int(found[1]) for name in names if (found := block.search(name))]
     if not numbers:
-        raise _unavailable("its layers are not numbered as last_layers tuning needs")
+        raise base_model_unavailable("its layers are not numbered as last_layers tuning needs")
     first_moving = max(numbers) + 1 - layers
     embeddings = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
     for name, parameter in model.named_parameters():
         found = block.search(name)
         is_late = int(found[1]) >= first_moving if found else id(parameter) not in embeddings
         parameter.requires_grad_(is_late)
-
-
-def _unavailable(why: str) -> JobFailed:
-    return JobFailed(
-        FailureCode.BASE_MODEL_UNAVAILABLE, f"The base model cannot be used: {why}. Ask the operator.", param="model"
-    )

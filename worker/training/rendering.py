@@ -38,6 +38,10 @@ class Example:
         """Labels that some position predicts: the first token of a text has nothing before it."""
         return sum(label != IGNORED for label in self.labels[1:])
 
+    def cut(self, limit: int) -> Example:
+        """The same without what goes beyond `limit` tokens."""
+        return Example(self.input_ids[:limit], self.labels[:limit], was_truncated=len(self.input_ids) > limit)
+
 
 class Renderer:
     """Renders conversations for one tokenizer (a fast Hugging Face tokenizer with a chat template)."""
@@ -53,13 +57,16 @@ class Renderer:
 
     def example(self, conversation: Conversation) -> Example:
         """Render one conversation; what goes beyond the context is cut off at the end, as OpenAI does."""
+        return self.whole(conversation).cut(self._context_length)
+
+    def whole(self, conversation: Conversation) -> Example:
+        """Render one conversation, however long it is."""
         text, spans = self.text(conversation)
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         ids: list[int] = encoded["input_ids"]
         starts = (start for start, _ in encoded["offset_mapping"])
         labels = [token if learned else IGNORED for token, learned in zip(ids, _inside(starts, spans), strict=True)]
-        limit = self._context_length
-        return Example(ids[:limit], labels[:limit], was_truncated=len(ids) > limit)
+        return Example(ids, labels, was_truncated=False)
 
     def text(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
         """Render one conversation as text, with the learned spans of characters, in order."""

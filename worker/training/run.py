@@ -17,11 +17,12 @@ from worker.training.checkpoints import TRAINER_STATE, Checkpoints
 from worker.training.conversations import BadConversation, read_conversations
 from worker.training.evaluation import Validation
 from worker.training.failures import JobFailed, explain
-from worker.training.models import compute_dtype, load_model, load_tokenizer
+from worker.training.models import compute_dtype, load_model
 from worker.training.plan import CHECKPOINTS, PROGRESS_FILE, STOP_FILE, ExitCode, Plan, read_plan
 from worker.training.progress import FailureCode, Finished, ProgressWriter, Stage, Started, Stopped, StopReason
 from worker.training.rendering import Example, Renderer, render_all
 from worker.training.stopping import Cancelled, Preempted, StopFlag
+from worker.training.tokenizers import load_tokenizer
 from worker.training.trainer import ChatTrainer
 
 # Times the plan's multiplier. The field's usual values; `lora` was measured on SmolLM2-135M with short chats.

@@ -1,95 +1,122 @@
-"""The verbs of datasets: record what validation found, and say whether a job may train on it."""
+"""Reports: written once a file was read, and read by whoever wants to know."""
 
-from dataclasses import dataclass
+import math
 from typing import Any
 
+import msgspec
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from service.datasets.analysis import report as analysis
+from service.datasets.analysis.merging import Merged
 from service.datasets.errors import NotATrainingFile
+from service.datasets.operations.readings import drop_segments
+from service.datasets.operations.verdicts import problem
 from service.datasets.queries import reports as queries
-from service.datasets.schemas.reports import Validation
+from service.datasets.queries import segments as segment_queries
+from service.datasets.schemas import reports as schemas
 from service.datasets.tables.reports import Finding, Report
-from service.datasets.validation.examination import MIN_EXAMPLES, Examination, too_few
 from service.files import operations as files
+from service.files import queries as file_queries
+from service.files.tables import File
+from service.kit.database import database_now
 from service.kit.identifiers import new_id
 
-_TOLD = 3
-"""So many errors stand in the message of a job that fails over them."""
+_ROWS = 5_000
+"""So many findings go to the database at once."""
+_NUMBERS = ("verdict", "score", "lines", "examples", "errors", "warnings", "infos", "counts")
+_PARTS = ("reasons", "tokens", "duplicates", "quality", "privacy")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a job may train on a file: how many examples it holds, or the error that the job ends in."""
+def record_report(session: Session, file_id: str, merged: Merged) -> bool:
+    """Store what reading a file told, in place of what an earlier reading did, and settle the file's status.
 
-    examples: int
-    error: dict[str, Any] | None = None
-    "code, message and param, as in a job's `error`."
-
-
-def record_report(session: Session, file_id: str, seen: Examination, *, project_id: str) -> Report:
-    """Store what reading a file found, in place of what an earlier reading did, and settle the file's status."""
-    session.execute(delete(Report).where(Report.file_id == file_id))
-    report = Report(id=new_id("report_"), project_id=project_id, file_id=file_id, format=seen.format, lines=seen.lines,
-                    examples=seen.examples, errors=seen.tally.errors, warnings=seen.tally.warnings,
-                    counts=dict(seen.tally.counts))
-    session.add(report)
+    False when the file is gone meanwhile, and nothing was stored.
+    """
+    file = file_queries.lock_alive(session, file_id)
+    if file is None:
+        return False
+    row = queries.lock_report(session, file_id)
+    if row is None:
+        row = Report(id=new_id("report_"), project_id=file.project_id, file_id=file_id)
+        session.add(row)
+    told = merged.report
+    row.status, row.completed_at, row.body = "completed", database_now(session), _storable(msgspec.to_builtins(told))
+    row.format, row.verdict = told.format, told.verdict
+    row.score = told.quality.score if told.quality is not None else None
+    row.lines, row.examples, row.counts = told.lines, told.examples, dict(told.counts)
+    row.errors, row.warnings, row.infos = told.errors, told.warnings, told.infos
+    row.bytes_done = row.bytes_total = file.bytes
     session.flush()
-    rows = [{"id": new_id("finding_"), "project_id": project_id, "report_id": report.id, "severity": each.severity,
-             "kind": each.kind, "line": each.line, "path": each.path, "message": each.message, "hint": each.hint}
-            for each in seen.tally.kept]
-    if rows:
-        session.execute(insert(Finding), rows)
-    files.mark_validated(session, file_id, problem=_problem(session, report))
-    return report
+    drop_segments(session, row)
+    _replace_findings(session, row, merged)
+    files.mark_validated(session, file_id, problem=problem(session, row))
+    return True
 
 
-def validation(session: Session, file_id: str) -> Validation:
-    """The report on a file as the wire shows it. Raises NoSuchFile, NotATrainingFile."""
+def _replace_findings(session: Session, report: Report, merged: Merged) -> None:
+    session.execute(delete(Finding).where(Finding.report_id == report.id))
+    rows = [{"id": new_id("finding_"), "project_id": report.project_id, "report_id": report.id,
+             "severity": each.severity, "kind": each.kind, "line": each.line, "path": _storable(each.path),
+             "message": _storable(each.message), "hint": _storable(each.hint)} for each in merged.findings]
+    for start in range(0, len(rows), _ROWS):
+        session.execute(insert(Finding), rows[start:start + _ROWS])
+
+
+def _storable(value: Any) -> Any:
+    """The same without what Postgres cannot hold: NUL characters, halves of surrogate pairs, numbers that are none."""
+    match value:
+        case str():
+            return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        case float() if not math.isfinite(value):
+            return 0.0
+        case dict():
+            return {_storable(key): _storable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_storable(each) for each in value]
+    return value
+
+
+def reports_of(session: Session, file_id: str) -> analysis.Report | None:
+    """The whole report on a file, once it is complete."""
+    row = queries.report(session, file_id)
+    if row is None or row.status != "completed" or row.body is None:
+        return None
+    return msgspec.convert(row.body, analysis.Report)
+
+
+def progress(session: Session, file_id: str) -> tuple[int, int]:
+    """How many bytes of a file were read, and of how many. Raises NoSuchFile."""
+    file, row = files.get(session, file_id), queries.report(session, file_id)
+    if row is None:
+        return 0, file.bytes
+    if row.status == "completed":
+        return file.bytes, file.bytes
+    return min(file.bytes, row.bytes_done + segment_queries.bytes_done(session, file_id)), file.bytes
+
+
+def training_file(session: Session, file_id: str) -> File:
+    """The file, if it is one that is read for training. Raises NoSuchFile, NotATrainingFile."""
     file = files.get(session, file_id)
     if file.purpose != "fine-tune":
         raise NotATrainingFile(file.purpose)
-    report = queries.report(session, file_id)
-    if report is None:
-        return Validation(file_id=file_id, status="failed" if file.status == "error" else "pending", format=None,
-                          lines=0, examples=0, errors=0, warnings=0, counts={}, completed_at=None)
-    return Validation(file_id=file_id, status="completed", format=report.format, lines=report.lines,
-                      examples=report.examples, errors=report.errors, warnings=report.warnings, counts=report.counts,
-                      completed_at=report.completed_at)
+    return file
 
 
-def verdict(session: Session, file_id: str, role: str = "training_file") -> Verdict | None:
-    """What a job with this file as its `role` (training_file or validation_file) has to hear; None while it is read.
-
-    Codes and words are OpenAI's: invalid_training_file or invalid_validation_file when no line is an example,
-    invalid_file_format when some are wrong, invalid_n_examples when there are too few. A file that could not be
-    read at all is server_error. Raises NoSuchFile.
-    """
-    report = queries.report(session, file_id)
-    if report is None:
-        file = files.get(session, file_id)
-        if file.status != "error":
-            return None
-        return Verdict(0, {"code": "server_error", "param": role, "message": file.status_details})
-    if report.errors:
-        code = f"invalid_{role}" if report.format is None else "invalid_file_format"
-        message = f"The job failed due to an invalid {role.replace('_', ' ')}. {_problem(session, report)}"
-        return Verdict(report.examples, {"code": code, "param": role, "message": message})
-    if role == "training_file" and report.examples < MIN_EXAMPLES:
-        return Verdict(report.examples, {"code": "invalid_n_examples", "param": role,
-                                         "message": too_few(report.examples)})
-    return Verdict(report.examples)
+def validation(session: Session, file_id: str) -> schemas.Validation:
+    """The report on a file as the wire shows it. Raises NoSuchFile, NotATrainingFile."""
+    file, row = training_file(session, file_id), queries.report(session, file_id)
+    told: dict[str, Any] = {"file_id": file_id, "status": "failed" if file.status == "error" else "pending",
+                            "progress": _progress(*progress(session, file_id)), "problem": file.status_details}
+    if row is not None:
+        told |= {"status": row.status, "format": row.format, "started_at": row.started_at,
+                 "completed_at": row.completed_at}
+    if row is not None and row.status == "completed":
+        body = row.body or {}
+        told |= {name: getattr(row, name) for name in _NUMBERS}
+        told |= {name: body[name] for name in _PARTS if body.get(name) is not None}
+    return schemas.Validation.model_validate(told)
 
 
-def _problem(session: Session, report: Report) -> str | None:
-    """The first errors of a report in words, and how many more there are; None when there are none."""
-    if not report.errors:
-        return None
-    told = [finding.message.removesuffix(".") + "." for finding in queries.first_errors(session, report.id, _TOLD)]
-    if report.format is None:
-        told.insert(0, "Unexpected file format, expected chat messages.")
-    more = report.errors - min(report.errors, _TOLD)
-    if more:
-        told.append(f"And {more} more error{'s' if more > 1 else ''}:"
-                    f" see GET /v1/files/{report.file_id}/validation/findings.")
-    return "Invalid file format. " + " ".join(told)
+def _progress(done: int, total: int) -> schemas.Progress:
+    return schemas.Progress(bytes=done, total_bytes=total, percent=round(100 * done / total, 1) if total else 100.0)

@@ -1,6 +1,8 @@
 """Rows of data sets, by what they are about."""
 
-from service.datasets.tables import reports, reviews, versions
+from service.datasets.tables import counts, reports, reviews, segments, versions
+from service.datasets.tables.counts import TokenCount
 from service.datasets.tables.reports import Finding, Report
+from service.datasets.tables.segments import Segment
 
-__all__ = ["Finding", "Report", "reports", "reviews", "versions"]
+__all__ = ["Finding", "Report", "Segment", "TokenCount", "counts", "reports", "reviews", "segments", "versions"]

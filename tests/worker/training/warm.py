@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 import worker.training.run  # noqa: F401  # what the processes run
 from worker.training.base_models import tiny
-from worker.training.models import load_tokenizer
+from worker.training.tokenizers import load_tokenizer
 
 torch.set_num_threads(1)  # no thread may be alive when the server forks
 with tempfile.TemporaryDirectory() as scratch:

@@ -16,7 +16,7 @@ from service.settings import child_environment
 from worker.providers.local.runs import base_model
 from worker.training import plan as orders
 
-_SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN")
+SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN")
 """What a training process has no business with."""
 
 
@@ -35,7 +35,7 @@ def start(run: Path, lock: int, plan: TrainingPlan) -> Process:
     """The training process, or, where the base model is not on this machine yet, the process that fetches it."""
     is_fetching = not (base_model(plan) / "config.json").exists()
     ours, theirs = os.pipe()
-    withheld = dict.fromkeys((f"TUNEWORKS_{name}" for name in _SECRETS), None)
+    withheld = dict.fromkeys((f"TUNEWORKS_{name}" for name in SECRETS), None)
     environment = child_environment(**withheld, **{orders.PARENT_FD_VARIABLE: str(ours),
                                                    "TOKENIZERS_PARALLELISM": "false"})
     with (run / "training.log").open("ab") as log:

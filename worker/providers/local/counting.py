@@ -1,0 +1,128 @@
+"""Counts tokens with a base model's own tokenizer, in a process that can load it, fed by a thread of this one."""
+
+import logging
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from service import commands
+from service.catalog.base_models import BaseModelEntry
+from service.datasets.analysis.report import TokenStats
+from service.datasets.analysis.tokens import TokenSums, stats
+from service.settings import child_environment
+from worker.providers.base import Unavailable
+from worker.providers.local.processes import SECRETS
+from worker.training.counting import Counted, Record, Refused
+
+_log = logging.getLogger(__name__)
+
+
+class NotCounted(Exception):
+    """There is no such count here and now; the message says why."""
+
+
+def count_as_trained(chunks: Iterable[bytes], entry: BaseModelEntry, advance: Callable[[int], None]) -> tuple[
+        TokenStats, int]:
+    """What training on a base model makes of these bytes, and how many bytes they were.
+
+    `advance` hears how many are done. Raises NotCounted, Unavailable, and whatever `chunks` raises.
+    """
+    told, source = _Sums(), _Source(chunks)
+    for record in _run(commands.count_tokens(str(entry.directory.absolute()), entry.context_length), source):
+        if isinstance(record, Refused):
+            raise NotCounted(record.problem)
+        told.add(record)
+        advance(record.bytes)
+    return told.stats(entry.id, entry.context_length), source.bytes
+
+
+def extrapolated(part: TokenStats, factor: float) -> TokenStats:
+    """The counts of a whole whose part was counted; `factor` is how much larger the whole is."""
+    def scaled(number: int) -> int:
+        return round(number * factor)
+    return msgspec.structs.replace(
+        part, exact=False, total=scaled(part.total), billed=scaled(part.billed), trainable=scaled(part.trainable),
+        by_role={role: scaled(tokens) for role, tokens in part.by_role.items()}, examples=scaled(part.examples),
+        messages=scaled(part.messages), histogram=[(bound, scaled(number)) for bound, number in part.histogram],
+        over_context=[msgspec.structs.replace(each, examples=scaled(each.examples), tokens=scaled(each.tokens),
+                                              lines=[]) for each in part.over_context])
+
+
+@dataclass
+class _Sums:
+    """What the process told so far."""
+
+    lines: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    answers: int = 0
+    trained: int = 0
+    learned: int = 0
+    messages: int = 0
+
+    def add(self, more: Counted) -> None:
+        self.lines += more.lines
+        self.lengths += more.lengths
+        self.answers += more.answers
+        self.trained += more.trained
+        self.learned += more.learned
+        self.messages += more.messages
+
+    def stats(self, tokenizer: str, context: int) -> TokenStats:
+        roles = {"assistant": self.answers, "other": sum(self.lengths) - self.answers}
+        told = stats(TokenSums(by_role=roles, trainable=self.learned, messages=self.messages),
+                     np.array(self.lengths, np.uint32), np.array(self.lines, np.uint32), tokenizer=tokenizer,
+                     contexts=(context,))
+        told.by_role, told.total, told.billed, told.uncertain = roles, sum(self.lengths), self.trained, 0
+        return told
+
+
+class _Source:
+    """Chunks for the process, how many bytes they were, and what went wrong while they were read."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.bytes = 0
+        self.trouble: Exception | None = None
+        self._chunks = chunks
+
+    def feed(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None
+        try:
+            for chunk in self._chunks:
+                process.stdin.write(chunk)
+                self.bytes += len(chunk)
+        except BrokenPipeError:  # it refused, and says why
+            pass
+        except Exception as trouble:  # noqa: BLE001 - raised again by the thread that waits
+            self.trouble = trouble
+            process.kill()
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _run(command: list[str], source: _Source) -> Iterator[Record]:
+    """What the process tells, while a thread feeds it. It is gone when this ends, however it ends."""
+    environment = child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in SECRETS), None))
+    with tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment) as process:
+        feeder = threading.Thread(target=source.feed, args=(process,), daemon=True, name="feeder")
+        feeder.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield msgspec.json.decode(line, type=Counted | Refused)  # type: ignore[arg-type]
+            code = process.wait()
+        finally:
+            process.kill()
+            feeder.join()
+        if source.trouble is not None:
+            raise source.trouble
+        if code != 0:
+            said.seek(0)
+            _log.error("counting ended with code %s: %s", code, said.read()[-2000:].decode(errors="replace"))
+            raise Unavailable(f"The process that counts ended with code {code}.")
