@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from service.datasets.validation.chat import check_chat_line
 from service.datasets.validation.findings import Finding, Place, Tally
+from service.datasets.validation.formats import check
 from service.datasets.validation.lines import BOM, MAX_LINE_BYTES, Oversize, read_lines
 from service.settings import MiB
 
@@ -52,7 +52,7 @@ def _take(seen: Examination, number: int, line: bytes | Oversize) -> None:
             "line_too_long", f"is {line.bytes / MiB:,.0f} MB long, but a line may have at most"
             f" {MAX_LINE_BYTES // MiB} MB.", "Split the example, or link images instead of embedding them.")])
         return
-    findings = check_chat_line(line, number)
+    findings = [finding for finding in check(line, number, "chat") if finding.severity != "info"]  # nobody keeps them
     if seen.format is None and not any(finding.kind in _NOT_CHAT for finding in findings):
         seen.format = "chat"
     if not seen.tally.add(findings):

@@ -1,18 +1,19 @@
 """What is wrong, where, and how to mend it; and a tally that counts all of it and keeps the first of each kind."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 _SHOWN = 60  # characters of the customer's data that a message repeats
 _LONGEST_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem. An `error` keeps its line from being trained on, a `warning` does not."""
+    """One problem. An `error` keeps its line from being trained on, a `warning` makes one think, an `info` tells."""
 
     severity: Severity
     kind: str
@@ -62,13 +63,23 @@ class Place:
     def warning(self, kind: str, text: str, hint: str | None = None) -> Finding:
         return self._finding("warning", kind, text, hint)
 
+    def info(self, kind: str, text: str, hint: str | None = None) -> Finding:
+        return self._finding("info", kind, text, hint)
+
     def _finding(self, severity: Severity, kind: str, text: str, hint: str | None) -> Finding:
         return Finding(severity, kind, self.line, self.path[:_LONGEST_PATH] or None, f"{self.name} {text}", hint)
 
 
-def shown(text: str) -> str:
+def unknown_keys(value: dict[str, Any], known: AbstractSet[str], at: Place) -> Iterator[Finding]:
+    """Keys that nothing reads, in the words of OpenAI's platform."""
+    for key in value:
+        if key not in known:
+            yield at.inside(key).error("unknown_key", f'contains an extra "{shown(key)}".')
+
+
+def shown(text: str, most: int = _SHOWN) -> str:
     """The customer's text as a message may repeat it: short, in one line, and storable anywhere."""
-    short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    short = text if len(text) <= most else text[:most] + "…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
 
 
@@ -79,6 +90,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.errors = 0
         self.warnings = 0
+        self.infos = 0
         self.kept: list[Finding] = []
         self._keep = keep
 
@@ -89,8 +101,10 @@ class Tally:
             self.counts[finding.kind] += 1
             if finding.severity == "error":
                 self.errors += 1
-            else:
+            elif finding.severity == "warning":
                 self.warnings += 1
+            else:
+                self.infos += 1
             if self.counts[finding.kind] <= self._keep:
                 self.kept.append(finding)
         return self.errors > before

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.datasets.validation.findings import Finding, Place, shown
+from service.datasets.validation.lines import BOM
 
 MAX_DEPTH = 64
 MOST_PER_LINE = 100
@@ -13,20 +14,25 @@ MOST_PER_LINE = 100
 _MOST_CONTAINERS = 500_000  # so many take about 120 MB while they are looked at
 _INTEGER_DIGITS = 19  # a longer integer does not fit 64 bits and is rounded by many readers
 _LONGEST_NUMBER = 400
+_LONGEST_KEY = 1_000
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 UNREADABLE: Any = object()
 """Stands for the value of a line that is no JSON."""
 
 
 def parse(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
     """The value of a line, or UNREADABLE, and what is wrong with its text."""
+    if line.startswith(BOM):
+        value, findings = parse(line.lstrip(BOM), place)
+        return value, [place.error("stray_byte_order_mark", "begins with a byte order mark.", "Remove it; it stands"
+                                   " where a file begins, so two files may have been joined."), *findings]
     try:
         text = line.decode()
     except UnicodeDecodeError as wrong:
-        return UNREADABLE, [place.error(
-            "invalid_utf8", f"cannot be parsed. Error: byte {wrong.start + 1} of the line is not UTF-8.",
-            "Save the file as UTF-8.")]
+        return UNREADABLE, [_not_utf8(line, wrong.start, place)]
     if line.count(b"{") + line.count(b"[") > _MOST_CONTAINERS:
-        return UNREADABLE, [place.error("too_complex", f"holds more than {_MOST_CONTAINERS:,} objects and arrays.")]
+        return UNREADABLE, [place.error("too_complex", f"holds more than {_MOST_CONTAINERS:,} objects and arrays.",
+                                        "Split it into examples of one conversation each.")]
     reader = _Reader(place)
     try:
         value = reader.decoder.decode(text)
@@ -37,6 +43,14 @@ def parse(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
     except RecursionError:
         return UNREADABLE, [_too_deep(place)]
     return value, reader.findings
+
+
+def _not_utf8(line: bytes, at: int, place: Place) -> Finding:
+    if line.startswith(_UTF16) or line.count(b"\x00") * 3 > len(line):
+        hint = "It looks like UTF-16. Save the file as UTF-8."
+    else:
+        hint = "Save the file as UTF-8."
+    return place.error("invalid_utf8", f"cannot be parsed. Error: byte {at + 1} of the line is not UTF-8.", hint)
 
 
 class _Reader:
@@ -93,23 +107,37 @@ class _Reader:
             "number_out_of_range", f"contains the number {shown(text)}, which is too large to be read."))
 
 
-def strings_and_depth(value: Any, place: Place, depth: int = 1) -> Iterator[Finding]:
-    """What is wrong with any string in `value`, and with how deep it nests."""
+def check_values(value: Any, line: bytes, place: Place) -> Iterator[Finding]:
+    """What is wrong with any string in the value of a line, and with how deep it nests."""
+    if b"\\u" in line or len(line) > _LONGEST_KEY or line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+        yield from _values(value, place, 1, escaped=b"\\u" in line)
+
+
+def _values(value: Any, place: Place, depth: int, *, escaped: bool) -> Iterator[Finding]:
     if depth > MAX_DEPTH:
         yield _too_deep(place)
         return
     members = value.items() if isinstance(value, dict) else enumerate(value)
     for key, member in members:
-        if isinstance(key, str) and _suspect(key):
-            yield from _string(key, place)
+        if isinstance(key, str):
+            yield from _key(key, place, escaped=escaped)
         if isinstance(member, str):
-            if _suspect(member):
+            if escaped and _suspect(member):
                 yield from _string(member, place.inside(key))
         elif isinstance(member, dict | list):
-            yield from strings_and_depth(member, place.inside(key), depth + 1)
+            yield from _values(member, place.inside(key), depth + 1, escaped=escaped)
+
+
+def _key(key: str, place: Place, *, escaped: bool) -> Iterator[Finding]:
+    if escaped and _suspect(key):
+        yield from _string(key, place)
+    if len(key) > _LONGEST_KEY:
+        yield place.warning("long_key", f"has a key of {len(key):,} characters: '{shown(key)}'.",
+                            "Is it a text that stands where a key belongs?")
 
 
 def _suspect(text: str) -> bool:
+    """Raw NULs are no JSON and raw surrogates no UTF-8, so only what was escaped can hold them."""
     return "\x00" in text or not text.isascii()
 
 
@@ -128,16 +156,28 @@ def _too_deep(at: Place) -> Finding:
     return at.error("nesting_too_deep", f"nests objects and arrays more than {MAX_DEPTH} levels deep.")
 
 
+ARRAY_HINT = "The file looks like one JSON array; `tuneworks convert` makes a line of each of its examples."
+_SEEN = 200  # characters of a line that tell what it was meant to be
+
+
 def _hint(text: str, wrong: json.JSONDecodeError) -> str | None:
-    stripped = text.strip()
-    if stripped in {"[", "]", "{", "}", "},"} or stripped.endswith(("{", "[")):
+    begins = text[:_SEEN].strip()
+    if begins == "[" or (begins.startswith("[") and "{" in begins[:3]):
+        return ARRAY_HINT
+    if text.count("\x00") * 3 > len(text):
+        return "It looks like UTF-16. Save the file as UTF-8."
+    if begins in {"]", "{", "}", "},"} or text[-_SEEN:].rstrip().endswith(("{", "[")):
         return "Each example must stand on one line; this file looks like JSON printed over several lines."
-    if stripped.startswith("\N{ZERO WIDTH NO-BREAK SPACE}"):
-        return "Remove the byte order mark at the start of the line."
-    if "'" in stripped[:3]:
+    if "'" in begins[:3]:
         return "JSON strings stand in double quotes. Write lines with a JSON library, not as Python values."
-    if wrong.msg.startswith("Invalid control character"):
-        return "Line breaks, tabs and NUL inside of a string must be escaped (\\n, \\t)."
-    if wrong.msg == "Extra data":
-        return "Each line holds one JSON object and nothing after it."
-    return None
+    return next((hint for message, hint in _HINTS if wrong.msg.startswith(message)), None)
+
+
+_HINTS = (
+    ("Invalid control character", "Line breaks, tabs and NUL inside of a string must be escaped (\\n, \\t)."),
+    ("Extra data", "Each line holds one JSON object and nothing after it."),
+    ("Unterminated string", "The line ends inside of a string: was a line break written into it?"),
+    ("Invalid \\", "A backslash inside of a string must be doubled."),
+    ("Expecting ',' delimiter", "A quote inside of a string must be escaped, and a comma stand between values."),
+    ("Expecting property name", "Names of keys stand in double quotes, and no comma before a closing brace."),
+)

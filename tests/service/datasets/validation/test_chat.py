@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.datasets.validation.acceptance import is_clean
-from service.datasets.validation.chat import check_chat_line, explain
+from service.datasets.validation import formats
 from service.datasets.validation.findings import Finding
+
+
+
+def check_chat_line(line: bytes, number: int) -> list[Finding]:
+    return formats.check(line, number, "chat")
+
+
+def explain(line: bytes, number: int) -> list[Finding]:
+    return formats.explain(line, number, "chat")
+
 
 ASK = {"role": "user", "content": "What is the weather in Paris?"}
 TELL = {"role": "assistant", "content": "Mild."}

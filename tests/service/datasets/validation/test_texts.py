@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets.validation.chat import check_chat_line
+from service.datasets.validation import formats
+from service.datasets.validation.findings import Finding
+
+
+
+def check_chat_line(line: bytes, number: int) -> list[Finding]:
+    return formats.check(line, number, "chat")
+
 
 ANSWER = b'{"role":"assistant","content":"b"}]'
 GOOD = b'{"messages":[{"role":"user","content":"a"},' + ANSWER + b"}"
