@@ -1,110 +1,102 @@
-"""Checks a data set of chats: ours against the data check of OpenAI's cookbook, which reads all and then counts."""
+"""Reads one file in every way: our analysis on one and two processes, the script users run today, bare tokenization."""
 
+import argparse
 import json
-import random
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import script
+from benchmarks.prose import write_chats
 from benchmarks.report import Line, median_of, show
-from service.datasets.validation.examination import examine
-from service.settings import MiB
+from service.datasets.analysis.running import Options, analyse
+from service.datasets.analysis.tokens import encode
 
-_LINES = 60_000
-_CHUNK = 4 * MiB
-_ROLES = ("system", "user", "assistant", "function")
-_KEYS = ("role", "content", "name", "function_call", "weight")
+_TOKENIZER = "o200k_base"
 
 
-def write_chats(path: Path, lines: int) -> None:
-    """Chats of one to four turns in words of many lengths."""
-    chance = random.Random(1)
-    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyzäé", k=chance.randint(2, 11))) for _ in range(2_000)]
-
-    def said(role: str) -> dict[str, str]:
-        return {"role": role, "content": " ".join(chance.choices(words, k=chance.randint(5, 40)))}
-    with path.open("w") as file:
-        for _ in range(lines):
-            turns = [said(role) for _ in range(chance.randint(1, 4)) for role in ("user", "assistant")]
-            file.write(json.dumps({"messages": [said("system"), *turns]}, ensure_ascii=False) + "\n")
+def ours(path: Path, *, processes: int, full: bool) -> int:
+    return analyse(path, processes=processes, options=Options(tokenizer=_TOKENIZER, full=full)).examples
 
 
-def ours(path: Path) -> int:
+def bare(path: Path) -> float:
+    """Seconds that toktok alone takes for all texts, when somebody else has read the file."""
     with path.open("rb") as file:
-        seen = examine(iter(lambda: file.read(_CHUNK), b""))
-    return seen.examples
+        texts = [text for line in file for text in _texts(json.loads(line))]
+    encode(["warm"], _TOKENIZER)
+    began = time.perf_counter()
+    for start in range(0, len(texts), 5_000):
+        encode(texts[start:start + 5_000], _TOKENIZER)
+    return time.perf_counter() - began
 
 
-def theirs(path: Path) -> int:
-    """The cookbook's checks by their published description; counts of problems, no line numbers, all in memory."""
-    with path.open(encoding="utf-8") as file:
-        dataset = [json.loads(line) for line in file]
-    problems: Counter[str] = Counter()
-    for example in dataset:
-        _count_problems(example, problems)
-    return len(dataset) if not problems else 0
+def _texts(example: dict[str, Any]) -> list[str]:
+    return [message["content"] for message in example["messages"] if message["content"]]
 
 
-def _count_problems(example: Any, problems: Counter[str]) -> None:
-    if not isinstance(example, dict):
-        problems["data_type"] += 1
-        return
-    messages = example.get("messages")
-    if not messages:
-        problems["missing_messages_list"] += 1
-        return
-    for message in messages:
-        problems.update(name for name, wrong in (
-            ("message_missing_key", "role" not in message or "content" not in message),
-            ("message_unrecognized_key", any(key not in _KEYS for key in message)),
-            ("unrecognized_role", message.get("role") not in _ROLES),
-            ("missing_content", not isinstance(message.get("content"), str)),
-        ) if wrong)
-    if not any(message.get("role") == "assistant" for message in messages):
-        problems["example_missing_assistant_message"] += 1
+_WAYS: dict[str, Callable[[Path], Any]] = {
+    "basic1": lambda path: ours(path, processes=1, full=False), "basic2": lambda path: ours(path, processes=2, full=False),
+    "full1": lambda path: ours(path, processes=1, full=True), "full2": lambda path: ours(path, processes=2, full=True),
+    "script": lambda path: script.check(path, _TOKENIZER), "bare": bare,
+}
 
 
-def alone(which: str, path: Path) -> dict[str, float]:
-    """Run one of the two in a process of its own: its seconds, and the memory it took over an idle one in MB."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.validation", which, str(path)], check=True,
-                          capture_output=True)
+def measure(way: str, path: Path) -> None:
+    """In a process of its own: seconds from the first byte to the last figure, and the memory of the largest process."""
+    began = time.perf_counter()
+    found = _WAYS[way](path)
+    seconds = found if way == "bare" else time.perf_counter() - began
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": peak / 1024, "found": found}))
+
+
+def alone(way: str, path: Path, ranks: Path) -> dict[str, float]:
+    done = subprocess.run([sys.executable, "-m", "benchmarks.validation", "--measure", way, str(path)], check=True,
+                          stdout=subprocess.PIPE, env={**os.environ, "TIKTOKEN_CACHE_DIR": str(ranks)})  # noqa: TID251
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def measure(which: str, path: Path) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    good = {"ours": ours, "theirs": theirs}[which](path)
-    seconds = time.perf_counter() - began
-    assert good == _LINES, f"{good} good lines of {_LINES}"
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    sys.stdout.write(json.dumps({"seconds": seconds, "megabytes": grown / 1024}))
+def compare(megabytes: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "chats.jsonl"
+        script.place_ranks(Path(scratch))
+        examples = write_chats(path, megabytes * 1_000_000)
+        size = path.stat().st_size / 1e6
+        seconds, peak = {}, {}
+        for way in _WAYS:
+            runs: list[dict[str, float]] = []
+            seconds[way] = median_of(lambda way=way, runs=runs: (  # type: ignore[misc]  # binds the loop's names
+                runs.append(alone(way, path, Path(scratch))) or runs[-1]["seconds"]), 1 if way == "script" else rounds)
+            peak[way] = max(run["megabytes"] for run in runs)
+            assert way == "bare" or all(run["found"] == examples for run in runs), (way, runs)
+    names = {"basic1": "schema, rules, tokens, exact duplicates: 1 process", "basic2": "the same on 2 processes",
+             "full1": "the full analysis: 1 process", "full2": "the same on 2 processes",
+             "bare": "bare tokenization (the limit)"}
+    show(f"Validation of {examples:,} chats ({size:.0f} MB), {_TOKENIZER}",
+         "json, dict checks and tiktoken's counts as in the cookbook, in memory, one core", [
+             *(Line(name, "MB/s", size / seconds[way], size / seconds["script"]) for way, name in names.items()),
+             *(Line(f"memory of the largest process: {way}", "MB", peak[way], peak["script"], better="less")
+               for way in ("basic1", "basic2", "full1", "full2"))])
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "chats.jsonl"
-        write_chats(path, _LINES)
-        size = path.stat().st_size / 1e6
-        seconds = {which: median_of(lambda which=which: alone(which, path)["seconds"])  # type: ignore[misc]  # binds the loop's name
-                   for which in ("ours", "theirs")}
-        memory = {which: median_of(lambda which=which: alone(which, path)["megabytes"], 1)  # type: ignore[misc]
-                  for which in ("ours", "theirs")}
-    show(f"Validation of {_LINES:,} chats ({size:.0f} MB)", "the cookbook's data check without its token counts", [
-        Line("lines", "1/s", _LINES / seconds["ours"], _LINES / seconds["theirs"]),
-        Line("bytes", "MB/s", size / seconds["ours"], size / seconds["theirs"]),
-        Line("memory above idle", "MB", memory["ours"], memory["theirs"], better="less"),
-    ])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validation", description=__doc__)
+    parser.add_argument("--measure", nargs=2, metavar=("WAY", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--megabytes", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    if chosen.measure:
+        measure(chosen.measure[0], Path(chosen.measure[1]))
+    else:
+        compare(chosen.megabytes, chosen.rounds)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        measure(sys.argv[1], Path(sys.argv[2]))
-    else:
-        main()
+    main()

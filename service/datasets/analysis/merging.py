@@ -1,0 +1,127 @@
+"""Puts the segments of a file together to the report on all of it, in memory that does not grow with the file."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.datasets.analysis import near_duplicates
+from service.datasets.analysis.batches import Flag, Summary
+from service.datasets.analysis.columns import Columns, Gathering
+from service.datasets.analysis.duplicates import Repeats, contradictions, repeats, told
+from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.options import Options
+from service.datasets.analysis.quality import judge
+from service.datasets.analysis.reading import count_blanks
+from service.datasets.analysis.report import Duplicates, Report
+from service.datasets.analysis.segments import Segment
+from service.datasets.analysis.tallies import Tally
+from service.datasets.analysis.tokens import TokenSums, stats
+from service.datasets.analysis.verdicts import judge_size, verdict
+from service.datasets.validation.findings import Finding, Severity
+from service.datasets.validation.formats import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    report: Report
+    findings: list[Finding]
+    "The first of each kind, in the order of their lines."
+    columns: Columns
+
+
+def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged:
+    """The report on a file of `size` bytes from its segments in their order. Each is let go before the next is asked for."""
+    whole = _Whole(options)
+    for segment in segments:
+        whole.add(segment)
+        if segment.is_utf16:
+            break
+    columns = whole.gathering.columns()
+    duplicates = _compare(columns, whole.tally, whole.format, options)
+    report = whole.report(columns, duplicates, size)
+    columns.release()
+    findings = sorted(whole.tally.kept, key=lambda finding: finding.line or 0)
+    return Merged(report, findings, columns)
+
+
+class _Whole:
+    """What is added up over segments."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.tally = Tally(options.keep)
+        self.gathering = Gathering()
+        self.format: Format | None = None
+        self._sums = TokenSums()
+        self._summaries: dict[str, list[Summary]] = {}
+        self._bytes = self._lines = self._filled = 0
+        self._blanks = range(0)
+
+    def add(self, segment: Segment) -> None:
+        if segment.filled:
+            count_blanks(self.tally, self._blanks)
+            self._blanks = range(0)
+        self.format = self.format or segment.format
+        self.tally.include(segment.tally, self._lines)
+        self._sums.include(segment.sums)
+        self.gathering.add(segment.columns, lines=self._lines, offset=self._bytes)
+        for name, summary in segment.summaries.items():
+            self._summaries.setdefault(name, []).append(summary)
+        self._lines += segment.lines
+        self._filled += segment.filled
+        self._bytes += segment.size
+        if segment.blanks:
+            self._blanks = range(self._blanks.start or self._lines - segment.blanks + 1, self._lines + 1)
+
+    def report(self, columns: Columns, duplicates: Duplicates, size: int) -> Report:
+        examples = len(columns)
+        judge_size(self.tally, examples)
+        tokens = stats(self._sums, columns.tokens, columns.line, tokenizer=self.options.tokenizer,
+                       contexts=self.options.contexts)
+        word, reasons = verdict(self.tally, examples=examples, bad_lines=self._filled - examples)
+        quality, privacy = judge(
+            self._merged_summaries(), tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
+            examples=examples, format=self.format) if self.options.full else (None, None)
+        return Report(format=self.format, bytes=size, lines=self._lines, examples=examples,
+                      errors=self.tally.total("error"), warnings=self.tally.total("warning"),
+                      infos=self.tally.total("info"), counts=self.tally.by_kind(), verdict=word, reasons=reasons,
+                      tokens=tokens, duplicates=duplicates, quality=quality, privacy=privacy)
+
+    def _merged_summaries(self) -> dict[str, Summary]:
+        return {measure.name: measure.merge(self._summaries.get(measure.name, [])) for measure in MEASURES}
+
+
+def _compare(columns: Columns, tally: Tally, form: Format | None, options: Options) -> Duplicates:
+    """Compare all examples with each other; what is found is flagged, counted and told."""
+    exact = repeats(columns.exact)
+    _tell(columns, exact, tally, "warning", Flag.EXACT_DUPLICATE)
+    near = _near(columns) if options.full else Repeats.none()
+    _tell(columns, near, tally, "info", Flag.NEAR_DUPLICATE)
+    # a prompt with several pairs of answers is what preference data is made of
+    against = Repeats.none() if form == "preference" else contradictions(columns.prompt, columns.answer)
+    _tell(columns, against, tally, "warning", Flag.CONTRADICTION)
+    columns.flags[np.unique(against.firsts)] |= np.uint32(Flag.CONTRADICTION)
+    columns.flags[columns.tokens > max(options.contexts)] |= np.uint32(Flag.TOO_LONG)
+    return Duplicates(exact=len(exact.rows), near=len(near.rows), contradictions=len(np.unique(against.firsts)),
+                      groups=exact.joined(near).groups(columns.line), contradicting=against.groups(columns.line))
+
+
+def _near(columns: Columns) -> Repeats:
+    heads = near_duplicates.heads(columns.bands, skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
+    columns.release()
+    rows = np.flatnonzero(heads != np.arange(len(heads)))
+    return Repeats(rows, heads[rows].astype(np.int64))
+
+
+_KINDS = {Flag.EXACT_DUPLICATE: "exact_duplicate", Flag.NEAR_DUPLICATE: "near_duplicate",
+          Flag.CONTRADICTION: "contradiction"}
+
+
+def _tell(columns: Columns, found: Repeats, tally: Tally, severity: Severity, flag: Flag) -> None:
+    kind = _KINDS[flag]
+    columns.flags[found.rows] |= np.uint32(flag)
+    tally.add(told(found, columns.line, kind, tally.room(severity, kind)))
+    if (untold := len(found.rows) - tally.counts.get(severity, {}).get(kind, 0)) > 0:
+        tally.count(severity, kind, untold)
+    columns.release()
