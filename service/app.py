@@ -23,6 +23,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     files.router,
     datasets.router,
     jobs.router,
+    jobs.preflights,
     models.router,
     chat.router,
     webhooks.router,

@@ -281,7 +281,7 @@ def _every_day(duty: Callable[[], None]) -> None:
     while True:
         try:
             duty()
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged, and no duty may end the thread
             _log.exception("%s failed; it is done again tomorrow", duty.__name__)
         time.sleep(_DAY_SECONDS)
 

@@ -167,7 +167,7 @@ def cost(entry: BaseModelEntry, method: MethodName, billed: tuple[int, int, int]
     return Cost(low, expected, high, price.training, price.training_hour, price.source, price.as_of, note)
 
 
-def estimate(entry: BaseModelEntry, stats: TokenStats, *, method: MethodName, hyperparameters: Mapping[str, Any],  # noqa: PLR0913 - what a job is
+def estimate(entry: BaseModelEntry, stats: TokenStats, *, method: MethodName, hyperparameters: Mapping[str, Any],
              tuning: Mapping[str, Any] | None = None, images: int = 0, places: Sequence[Place] = (),
              rates: Sequence[float] = ()) -> Estimate:
     """Everything at once. `places` are machines of this house, `rates` what jobs at a remote provider reached."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.catalog import queries
 from service.catalog.base_models import BaseModelEntry, MethodName, TuningName, base_models, find_base_model
+from service.catalog.durations import Device
 from service.catalog.errors import (
     BaseModelNotDeletable,
     MethodNotAvailable,
@@ -17,14 +18,12 @@ from service.catalog.errors import (
     ModelNotFound,
     TuningNotAvailable,
 )
-from service.catalog.durations import Device
 from service.catalog.schemas import Model
 from service.catalog.tables import TrainingMachine, TrainingRate, TunedModel
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
-
 
 _SHORTEST_MEASURED = 5.0
 """Seconds; a shorter job tells more of its start than of its speed."""

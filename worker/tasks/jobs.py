@@ -34,6 +34,7 @@ from worker.providers.base import (
 from worker.providers.base import Running as Progress
 from worker.providers.registry import provider
 from worker.tasks.machines import trained_on
+from worker.tasks.preflights import leakage_between
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -49,7 +50,10 @@ _RESULT_COLUMNS = {"step": "step", "train_loss": "train_loss", "train_accuracy":
 def prepare(running: Running) -> timedelta | None:
     """Move a job from validating_files to queued once its files are validated, or fail it with their verdict."""
     with unit_of_work(running.claim) as session:
-        waiting = jobs.prepare(session, running.claim.subject)
+        step = jobs.step_for_job(session, running.claim.subject)
+    leakage = leakage_between(step) if step is not None else None
+    with unit_of_work(running.claim) as session:
+        waiting = jobs.prepare(session, running.claim.subject, leakage=leakage)
     return timedelta(seconds=1) if waiting else None
 
 
