@@ -15,13 +15,15 @@ from service.cli import (  # imported for the commands that they register
     keys,
     models,
     processes,
+    validate,
 )
 from service.cli.application import app, stderr
 from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
 from service.kit.errors import ServiceError
 
-__all__ = ["app", "configuration", "database", "examination", "house", "keys", "main", "models", "processes"]
+__all__ = ["app", "configuration", "database", "examination", "house", "keys", "main", "models", "processes",
+           "validate"]
 
 
 def main() -> None:

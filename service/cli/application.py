@@ -12,7 +12,7 @@ stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 """Everything that is said to a person."""
 
-_ORDER = ("up", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "worker", "serve")
+_ORDER = ("up", "validate", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "worker", "serve")
 
 
 class _InOrder(TyperGroup):
@@ -32,6 +32,7 @@ app = typer.Typer(
 TOGETHER = "The whole house on one machine"
 SINGLE = "Single processes, for machines of their own"
 KEEPING = "Keeping house"
+DATA = "Data, on your own machine"
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - Typer's form of a callback

@@ -1,6 +1,6 @@
 """A block of good lines as columns: what every measure of an analysis looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
@@ -53,6 +53,11 @@ class Batch:
     "Example e has the texts from firsts[e] to firsts[e + 1]; one longer than there are examples."
     flags: NDArray[np.uint32]
     "Bits of `Flag` for each example; measures set theirs."
+    derived: dict[str, Any] = field(default_factory=dict)
+    "What one measure computed of this batch and another uses again."
+
+    def mark(self, example: int, flag: Flag) -> None:
+        self.flags[example] |= np.uint32(flag)
 
     @property
     def texts(self) -> list[Said]:

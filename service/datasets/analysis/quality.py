@@ -1,10 +1,20 @@
-"""The score of a data set with its parts, and advice in plain words."""
+"""The judgement on a file: a score that can be followed to its numbers, advice, and private data by kind."""
 
+from collections.abc import Mapping
+
+from service.datasets.analysis.advising import advice
 from service.datasets.analysis.batches import Summary
+from service.datasets.analysis.facts import Facts
 from service.datasets.analysis.report import Duplicates, Privacy, Quality, TokenStats
-from service.datasets.validation.formats import Format
+from service.datasets.analysis.scoring import parts, total
 
 
-def judge(summaries: dict[str, Summary], *, tokens: TokenStats | None, duplicates: Duplicates,  # noqa: ARG001
-          counts: dict[str, int], examples: int, format: Format | None) -> tuple[Quality, Privacy]:  # noqa: A002, ARG001
-    return Quality(score=0), Privacy()
+def judge(
+    summaries: Mapping[str, Summary], *, tokens: TokenStats | None, duplicates: Duplicates | None,  # noqa: ARG001
+    counts: Mapping[str, int], examples: int, format: str | None, lines: int | None = None,  # noqa: A002, ARG001
+) -> tuple[Quality, Privacy]:
+    """Quality and privacy of `examples` good lines out of `lines` that are not blank. Same numbers, same judgement."""
+    facts = Facts.of(summaries, duplicates=duplicates, examples=examples, lines=lines, form=format)
+    judged = parts(facts)
+    quality = Quality(total(judged) if examples else 0, judged, advice(facts), facts.shown())
+    return quality, Privacy(dict(facts.private), facts.contents.get("any", 0))

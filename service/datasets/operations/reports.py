@@ -114,6 +114,7 @@ def validation(session: Session, file_id: str) -> schemas.Validation:
     if row is not None and row.status == "completed":
         body = row.body or {}
         told |= {name: getattr(row, name) for name in _NUMBERS}
+        told["counts"] = dict(sorted(row.counts.items(), key=lambda each: (-each[1], each[0])))
         told |= {name: body[name] for name in _PARTS if body.get(name) is not None}
     return schemas.Validation.model_validate(told)
 

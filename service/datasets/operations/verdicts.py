@@ -50,7 +50,7 @@ def _refusal(session: Session, report: Report, role: str, method: str, *, legacy
     if report.errors:
         code = f"invalid_{role}" if report.format is None else "invalid_file_format"
         return code, f"{failed}{problem(session, report)}"
-    misfit = format_problem(report.format, method, report.file_id, legacy=legacy)
+    misfit = _misfit(report, method, legacy=legacy)
     if misfit is not None:
         return "invalid_file_format", failed + misfit
     if role == "training_file" and report.examples < MIN_EXAMPLES:
@@ -60,6 +60,13 @@ def _refusal(session: Session, report: Report, role: str, method: str, *, legacy
         return "invalid_n_examples", (f"{role.replace('_', ' ').capitalize()} has {report.examples:,} examples, but"
                                       f" reinforcement fine-tuning takes at most {most:,}")
     return None, ""
+
+
+def _misfit(report: Report, method: str, *, legacy: bool) -> str | None:
+    """Why the format is not for the method; prompts and completions are for legacy models only."""
+    if report.format == "completion" and method == "supervised" and not legacy:
+        return "Unexpected file format, expected chat messages: prompt/completion pairs are for legacy models."
+    return format_problem(method, report.format, report.file_id)  # type: ignore[arg-type]  # written by `detect`
 
 
 def problem(session: Session, report: Report) -> str | None:

@@ -13,6 +13,11 @@ _PARTS = {"user": ("text", "image_url"), "assistant": ("text", "refusal")}
 _KEYS = {kind: {"type", kind} for kind in ("text", "refusal", "image_url")}
 
 
+def is_plain(content: Any) -> bool:
+    """Whether a content is a text that nothing is to be said about."""
+    return isinstance(content, str) and len(content) <= LONG_TEXT
+
+
 def check_content(content: Any, role: str, at: Place, *, images: bool) -> Iterator[Finding]:
     """What is wrong with the `content` of a message that has one."""
     if isinstance(content, str):

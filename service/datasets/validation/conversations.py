@@ -39,7 +39,8 @@ class Calls:
     """Follows the calls through a list of messages and their answers."""
 
     declared: Declared
-    place: Place
+    places: list[Place]
+    "Of the messages."
     budget: Budget
     in_parallel: bool = True
     _open: dict[str, Place] = field(default_factory=dict)
@@ -52,10 +53,10 @@ class Calls:
 
     def check(self, messages: list[Any], *, goes_on: bool = False) -> Iterator[Finding]:
         """All findings. `goes_on` when an answer of the assistant follows the last message."""
-        for index, message in enumerate(messages):
+        for message, at in zip(messages, self.places, strict=True):
             if isinstance(message, dict):
-                yield from self._take(message, self.place.message(index))
-        if goes_on and messages and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool":
+                yield from self._take(message, at)
+        if goes_on and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool":
             yield from self._left()
 
     def _take(self, message: dict[str, Any], at: Place) -> Iterator[Finding]:
@@ -65,10 +66,11 @@ class Calls:
         elif role == "function":
             yield from self._older_answer(message.get("name"), at)
         else:
-            yield from self._left()
+            if self._open:
+                yield from self._left()
             self._function = None
             self._answered = set()
-            if role == "assistant":
+            if role == "assistant" and (message.get("tool_calls") or message.get("function_call")):
                 yield from self._call(message, at)
 
     def _answer(self, call_id: Any, at: Place) -> Iterator[Finding]:

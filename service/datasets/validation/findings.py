@@ -1,7 +1,7 @@
 """What is wrong, where, and how to mend it; and a tally that counts all of it and keeps the first of each kind."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,11 +70,12 @@ class Place:
         return Finding(severity, kind, self.line, self.path[:_LONGEST_PATH] or None, f"{self.name} {text}", hint)
 
 
-def unknown_keys(value: dict[str, Any], known: AbstractSet[str], at: Place) -> Iterator[Finding]:
+def unknown_keys(value: dict[str, Any], known: AbstractSet[str], at: Place) -> Iterable[Finding]:
     """Keys that nothing reads, in the words of OpenAI's platform."""
-    for key in value:
-        if key not in known:
-            yield at.inside(key).error("unknown_key", f'contains an extra "{shown(key)}".')
+    if value.keys() <= known:
+        return ()
+    return (at.inside(key).error("unknown_key", f'contains an extra "{shown(key)}".')
+            for key in value if key not in known)
 
 
 def shown(text: str, most: int = _SHOWN) -> str:

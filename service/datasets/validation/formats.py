@@ -16,7 +16,7 @@ from service.datasets.validation.preference import check_preference
 from service.datasets.validation.reinforcement import check_reinforcement
 from service.datasets.validation.schemas import Budget
 from service.datasets.validation.speeches import SPEECHES, Said
-from service.datasets.validation.texts import ARRAY_HINT, MOST_PER_LINE, UNREADABLE, check_values, parse
+from service.datasets.validation.texts import ARRAY_HINT, MOST_PER_LINE, UNREADABLE, parse
 
 Format = Literal["chat", "preference", "reinforcement", "completion"]
 FITS: dict[str, tuple[Format, ...]] = {
@@ -59,7 +59,7 @@ def explain(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa:
     if not isinstance(value, dict):
         return [*findings, _not_an_object(value, place)][-MOST_PER_LINE:]
     rules = _RULES[format](value, place, Budget.of(line))
-    return list(islice(chain(findings, check_values(value, line, place), rules), MOST_PER_LINE))
+    return list(islice(chain(findings, rules), MOST_PER_LINE))
 
 
 def read(line: bytes, format: Format) -> list[Said] | None:  # noqa: A002

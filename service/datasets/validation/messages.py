@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.datasets.validation.contents import check_content
+from service.datasets.validation.contents import check_content, is_plain
 from service.datasets.validation.findings import Finding, Place, shown, unknown_keys
 from service.datasets.validation.tools import check_calls
 
@@ -65,6 +65,8 @@ def _said(message: dict[str, Any], at: Place, cast: Cast) -> Iterator[Finding]:
     """System, developer, user: content and nothing else."""
     if "content" not in message:
         yield at.error("missing_key", "is missing key 'content'.")
+    elif is_plain(message["content"]):
+        return
     elif message["content"] is None:
         yield at.inside("content").error("wrong_type", "has no content; only an assistant message may have null there.")
     else:
@@ -95,7 +97,7 @@ def _assistant(message: dict[str, Any], at: Place, cast: Cast) -> Iterator[Findi
         yield at.error("missing_content", "has neither content nor tool_calls, function_call or refusal.")
     elif content == "" and not called and not refusal:
         yield at.inside("content").warning("empty_content", "is an assistant message with nothing to learn.")
-    elif content is not None:
+    elif content is not None and not is_plain(content):
         yield from check_content(content, "assistant", at.inside("content"), images=cast.images)
     if not isinstance(refusal, str | None):
         yield at.inside("refusal").error("wrong_type", "has a 'refusal' that is not a string.")
@@ -104,7 +106,8 @@ def _assistant(message: dict[str, Any], at: Place, cast: Cast) -> Iterator[Findi
     weight = message.get("weight", 1)
     if cast.weights and (isinstance(weight, bool) or weight not in (0, 1)):
         yield at.inside("weight").error("invalid_weight", "has a 'weight' that is neither 0 nor 1.")
-    yield from check_calls(message, at)
+    if called:
+        yield from check_calls(message, at)
 
 
 _BY_ROLE: dict[str, Callable[[dict[str, Any], Place, Cast], Iterator[Finding]]] = {

@@ -5,9 +5,9 @@
                                 └─▶ validator, and its worst cost for one character of arguments
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from jsonschema_rs import FancyRegexOptions, RegexOptions, ValidationError, validator_for
@@ -27,6 +27,8 @@ _LINEAR = RegexOptions(size_limit=_PATTERN_SIZE, dfa_size_limit=_PATTERN_SIZE)
 _LOOKING = FancyRegexOptions(backtrack_limit=10_000, size_limit=_PATTERN_SIZE, dfa_size_limit=_PATTERN_SIZE)
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+
+T = TypeVar("T")
 
 
 class Costly(Exception):
@@ -62,6 +64,8 @@ class Parameters:
     "Of one character of arguments, at worst."
     loops: int = 0
     "References that lead back to where they stand, each of which multiplies the cost for every level of arguments."
+    weight: int = 0
+    "About how much memory it takes."
 
     def refusal(self, arguments: Any, length: int, budget: Budget) -> str | None:
         """Why arguments do not fit, in words; None when they do. Raises Costly."""
@@ -95,47 +99,48 @@ def _depth(value: Any) -> int:
     return levels
 
 
-class _Known:
-    """Schemas that were compiled, by their text; forgotten all at once before they take too much memory."""
+class Known(Generic[T]):
+    """What was made from JSON before, by its text; forgotten all at once before it takes too much memory."""
 
-    def __init__(self) -> None:
-        self._held: dict[bytes, Parameters] = {}
-        self._bytes = 0
+    def __init__(self, make: Callable[[Any, int], tuple[T, int]]) -> None:
+        self._make = make
+        self._held: dict[bytes, T] = {}
+        self._weight = 0
 
-    def __call__(self, schema: dict[str, Any]) -> Parameters:
-        try:
-            text = msgspec.json.encode(schema)
-        except (UnicodeEncodeError, RecursionError):  # the text rules tell of it
-            return Parameters()
+    def __call__(self, value: Any) -> T:
+        """Made from the value and the length of its text. Raises UnicodeEncodeError where it is no text."""
+        text = msgspec.json.encode(value)
         if (found := self._held.get(text)) is not None:
             return found
-        found, weight = _compiled(schema, len(text))
-        if self._bytes + weight > _MOST_HELD:
+        made, weight = self._make(value, len(text))
+        if self._weight + weight > _MOST_HELD:
             self._held.clear()
-            self._bytes = 0
-        self._held[text] = found
-        self._bytes += weight
-        return found
+            self._weight = 0
+        if weight <= _MOST_HELD:
+            self._held[text] = made
+            self._weight += weight
+        return made
 
 
 def _compiled(schema: dict[str, Any], length: int) -> tuple[Parameters, int]:
     survey = _Survey(schema)
+    weight = (length + 100) * _UNIT + survey.patterns * _PATTERN_SIZE
     if survey.outside is not None:
-        return Parameters(outside=survey.outside), length
+        return Parameters(outside=survey.outside), weight
     if length > _LONGEST or survey.is_costly:
-        return Parameters(), length
-    weight = length * _UNIT + survey.patterns * _PATTERN_SIZE
-    cost = survey.nodes + survey.patterns * _PATTERN_COST
+        return Parameters(), weight
+    made = Parameters(loops=survey.loops, weight=weight)
     try:
-        return Parameters(validator=_validator(schema, _LINEAR), cost=cost, loops=survey.loops), weight
+        made.validator, made.cost = _validator(schema, _LINEAR), survey.nodes + survey.patterns * _PATTERN_COST
     except ValidationError as wrong:
-        if not survey.patterns:
-            return Parameters(problem=_words(wrong)), length
-    try:
-        cost = survey.nodes + survey.patterns * _LOOKING_COST
-        return Parameters(validator=_validator(schema, _LOOKING), cost=cost, loops=survey.loops), weight
-    except ValidationError as wrong:
-        return Parameters(problem=_words(wrong)), length
+        made.problem = _words(wrong)
+    if made.problem and survey.patterns:  # perhaps only patterns that look around
+        try:
+            made.validator, made.cost = _validator(schema, _LOOKING), survey.nodes + survey.patterns * _LOOKING_COST
+            made.problem = None
+        except ValidationError as wrong:
+            made.problem = _words(wrong)
+    return made, weight
 
 
 def _validator(schema: dict[str, Any], patterns: RegexOptions | FancyRegexOptions) -> Any:
@@ -223,8 +228,15 @@ def _steps(target: str) -> Iterator[str]:
         yield step.replace("~1", "/").replace("~0", "~")
 
 
-parameters_of = _Known()
-"""The parameters of a function, compiled when they are new."""
+_known_schemas = Known(_compiled)
+
+
+def parameters_of(schema: dict[str, Any]) -> Parameters:
+    """The parameters of a function, compiled when they are new."""
+    try:
+        return _known_schemas(schema)
+    except (UnicodeEncodeError, RecursionError):  # the rules of texts tell of it
+        return Parameters()
 
 
 def laxity(schema: Any) -> str | None:

@@ -2,8 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
+
+import msgspec
 
 from service.datasets.validation.findings import Finding, Place, shown
 from service.datasets.validation.lines import BOM
@@ -15,6 +19,10 @@ _MOST_CONTAINERS = 500_000  # so many take about 120 MB while they are looked at
 _INTEGER_DIGITS = 19  # a longer integer does not fit 64 bits and is rounded by many readers
 _LONGEST_NUMBER = 400
 _LONGEST_KEY = 1_000
+_TRAPS = (b"\\u0000", b" :", b"\t:", b"\r:", b"\n:", b'\\\\":')
+_SAFE = 10**18
+_CONTAINERS = {dict, list}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 UNREADABLE: Any = object()
 """Stands for the value of a line that is no JSON."""
@@ -26,13 +34,47 @@ def parse(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
         value, findings = parse(line.lstrip(BOM), place)
         return value, [place.error("stray_byte_order_mark", "begins with a byte order mark.", "Remove it; it stands"
                                    " where a file begins, so two files may have been joined."), *findings]
+    if line.count(b"{") + line.count(b"[") > _MOST_CONTAINERS:
+        return UNREADABLE, [place.error("too_complex", f"holds more than {_MOST_CONTAINERS:,} objects and arrays.",
+                                        "Split it into examples of one conversation each.")]
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _parse_strictly(line, place)
+    return (value, []) if _is_sound(value, line) else _parse_strictly(line, place)
+
+
+def _is_sound(value: Any, line: bytes) -> bool:
+    """Whether there is nothing to find in what msgspec lets pass. False means "look closer".
+
+    A key's quote is followed by its colon, and inside of a string that quote would be escaped; so counting tells
+    whether a key comes twice, as long as there are no blanks before colons and no key ends in a backslash.
+    """
+    if any(trap in line for trap in _TRAPS):
+        return False
+    level, keys = [value], line.count(b'":') - line.count(b'\\":')
+    for _ in range(MAX_DEPTH):
+        objects = [each for each in level if type(each) is dict]
+        keys -= sum(map(len, objects))
+        if max(map(len, chain.from_iterable(objects)), default=0) > _LONGEST_KEY:
+            return False
+        members = list(chain(chain.from_iterable(map(dict.values, objects)),
+                             chain.from_iterable(each for each in level if type(each) is list)))
+        types = set(map(type, members))
+        if int in types and any(type(member) is int and not -_SAFE < member < _SAFE for member in members):
+            return False
+        if dict not in types and list not in types:
+            return keys == 0
+        level = [member for member in members if type(member) in _CONTAINERS]
+    return False
+
+
+def _parse_strictly(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
+    """The same with a reader of our own, which names what it finds."""
     try:
         text = line.decode()
     except UnicodeDecodeError as wrong:
         return UNREADABLE, [_not_utf8(line, wrong.start, place)]
-    if line.count(b"{") + line.count(b"[") > _MOST_CONTAINERS:
-        return UNREADABLE, [place.error("too_complex", f"holds more than {_MOST_CONTAINERS:,} objects and arrays.",
-                                        "Split it into examples of one conversation each.")]
     reader = _Reader(place)
     try:
         value = reader.decoder.decode(text)
@@ -42,7 +84,7 @@ def parse(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
             _hint(text, wrong))]
     except RecursionError:
         return UNREADABLE, [_too_deep(place)]
-    return value, reader.findings
+    return value, list(islice(chain(reader.findings, _values(value, place, 1)), MOST_PER_LINE))
 
 
 def _not_utf8(line: bytes, at: int, place: Place) -> Finding:
@@ -77,6 +119,10 @@ class _Reader:
                         "Remove one of them."))
                     break
                 seen.add(key)
+        for key in built:
+            if len(key) > _LONGEST_KEY:
+                self._note(self.place.warning("long_key", f"has a key of {len(key):,} characters: '{shown(key)}'.",
+                                              "Is it a text that stands where a key belongs?"))
         return built
 
     def _constant(self, name: str) -> float:
@@ -96,7 +142,7 @@ class _Reader:
         if len(text) > _LONGEST_NUMBER:
             self._out_of_range(text)
             return 0
-        if len(text) > _INTEGER_DIGITS:
+        if len(text.removeprefix("-")) > _INTEGER_DIGITS:
             self._note(self.place.warning(
                 "large_number", f"contains the number {shown(text)}, which many programs round.",
                 "Write it as a string if every digit matters."))
@@ -107,47 +153,29 @@ class _Reader:
             "number_out_of_range", f"contains the number {shown(text)}, which is too large to be read."))
 
 
-def check_values(value: Any, line: bytes, place: Place) -> Iterator[Finding]:
-    """What is wrong with any string in the value of a line, and with how deep it nests."""
-    if b"\\u" in line or len(line) > _LONGEST_KEY or line.count(b"{") + line.count(b"[") > MAX_DEPTH:
-        yield from _values(value, place, 1, escaped=b"\\u" in line)
-
-
-def _values(value: Any, place: Place, depth: int, *, escaped: bool) -> Iterator[Finding]:
+def _values(value: Any, place: Place, depth: int) -> Iterator[Finding]:
+    """What is wrong with any string in `value`, and with how deep it nests."""
+    if not isinstance(value, dict | list):
+        return
     if depth > MAX_DEPTH:
         yield _too_deep(place)
         return
     members = value.items() if isinstance(value, dict) else enumerate(value)
     for key, member in members:
         if isinstance(key, str):
-            yield from _key(key, place, escaped=escaped)
+            yield from _string(key, place)
         if isinstance(member, str):
-            if escaped and _suspect(member):
+            if not member.isascii() or "\x00" in member:
                 yield from _string(member, place.inside(key))
-        elif isinstance(member, dict | list):
-            yield from _values(member, place.inside(key), depth + 1, escaped=escaped)
-
-
-def _key(key: str, place: Place, *, escaped: bool) -> Iterator[Finding]:
-    if escaped and _suspect(key):
-        yield from _string(key, place)
-    if len(key) > _LONGEST_KEY:
-        yield place.warning("long_key", f"has a key of {len(key):,} characters: '{shown(key)}'.",
-                            "Is it a text that stands where a key belongs?")
-
-
-def _suspect(text: str) -> bool:
-    """Raw NULs are no JSON and raw surrogates no UTF-8, so only what was escaped can hold them."""
-    return "\x00" in text or not text.isascii()
+        else:
+            yield from _values(member, place.inside(key), depth + 1)
 
 
 def _string(text: str, at: Place) -> Iterator[Finding]:
     if "\x00" in text:
         yield at.warning("nul_character", "contains a NUL character (\\u0000), which no tokenizer is trained on.",
                          "Remove it.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if _SURROGATE.search(text):
         yield at.error("unpaired_surrogate", "contains half of a surrogate pair (\\ud800 to \\udfff).",
                        "Cut texts between characters, not between UTF-16 units.")
 

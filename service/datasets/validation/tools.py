@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.datasets.validation.findings import Finding, Place, shown, unknown_keys
-from service.datasets.validation.schemas import Parameters, laxity, parameters_of
+from service.datasets.validation.schemas import Known, Parameters, laxity, parameters_of
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NAME_RULE = "1 to 64 letters, digits, underscores and hyphens."
@@ -34,6 +34,18 @@ class Declared:
 
 def declared(example: dict[str, Any], place: Place, *, older: bool = True) -> Declared:
     """`tools`, and with `older` also `functions`, of an example."""
+    if "functions" not in example or not older:
+        if (tools := example.get("tools")) is None:
+            return Declared()
+        try:
+            if (known := _faultless(tools)) is not None:
+                return known
+        except (UnicodeEncodeError, RecursionError):  # the rules of texts tell of it
+            pass
+    return _declared(example, place, older=older)
+
+
+def _declared(example: dict[str, Any], place: Place, *, older: bool) -> Declared:
     found = Declared()
     for key in ("tools", "functions") if older else ("tools",):
         listed = example.get(key)
@@ -47,6 +59,16 @@ def declared(example: dict[str, Any], place: Place, *, older: bool = True) -> De
         for index, each in enumerate(listed):
             (_tool if key == "tools" else _function)(each, at.inside(index), found)
     return found
+
+
+def _without_fault(tools: Any, length: int) -> tuple[Declared | None, int]:
+    """Tools that nothing is wrong with are the same on many lines."""
+    found = _declared({"tools": tools}, Place.example(0), older=False)
+    weight = length + 100 + sum(each.weight for each in found.functions.values() if each is not None)
+    return (None if found.findings else found), weight
+
+
+_faultless = Known(_without_fault)
 
 
 def check_calls(message: dict[str, Any], at: Place) -> Iterator[Finding]:

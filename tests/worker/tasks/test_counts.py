@@ -62,7 +62,8 @@ def counted(tenant: Tenant, file_id: str, tokenizer: str) -> dict[str, Any]:
 
 
 class TestOpenAIsTokenizers:
-    def test_it_counts_what_an_analysis_with_it_would(self, tenant: Tenant, small_bounds: None) -> None:
+    @pytest.mark.usefixtures("small_bounds")
+    def test_it_counts_what_an_analysis_with_it_would(self, tenant: Tenant) -> None:
         data = different(400)
         file_id = create(tenant, data)
         told = counted(tenant, file_id, "cl100k_base")
@@ -86,8 +87,8 @@ class TestBaseModels:
         assert 0 < tokens["trainable"] < tokens["billed"] == tokens["total"]
         assert tokens["percentiles"]["max"] > tokens["percentiles"]["min"] > 20
 
-    def test_a_large_file_is_sampled(self, tenant: Tenant, small_bounds: None,
-                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.usefixtures("small_bounds")
+    def test_a_large_file_is_sampled(self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
         data = different(800)
         file_id = create(tenant, data)
         rough = counted(tenant, file_id, MODEL)["tokens"]
