@@ -175,7 +175,8 @@ def estimate(entry: BaseModelEntry, stats: TokenStats, *, method: MethodName, hy
     tokens = tokens_per_epoch(stats, entry, images=images)
     billed = (epochs * tokens.low, epochs * tokens.expected, epochs * tokens.high)
     over = over_context(stats, entry.context_length)
-    duration, memories = None, ()
+    duration: Span | None = None
+    memories: tuple[Memory, ...] = ()
     if entry.provider != "local":
         duration = None if method == "reinforcement" else durations.remote_span(billed, rates, entry.provider)
     elif tuning is not None:

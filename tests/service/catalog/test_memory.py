@@ -29,7 +29,7 @@ def shape(name: str) -> Shape:
     (FULL, True, True, Precision(moving=2, gradient=2, moments=4, scratch=2), 74.9),
 ])
 def test_one_step_of_an_8b_llama_over_two_times_4096_tokens(
-        tuning: dict[str, Any], checkpointing: bool, tiled: bool, precision: Precision, measured: float) -> None:
+        tuning: dict[str, Any], *, checkpointing: bool, tiled: bool, precision: Precision, measured: float) -> None:
     predicted = peak(shape("llama-3.1-8b-instruct"), tuning, tokens=8192, checkpointing=checkpointing,
                      precision=precision, tiled_head=tiled, accumulating=False) / GiB
     assert predicted == pytest.approx(measured, rel=0.15)
@@ -55,7 +55,7 @@ def test_one_step_of_smollm2_in_float32(tuning: dict[str, Any], precision: Preci
     ("llama-3.1-8b-instruct", LORA, 4_096, False, 41.98),
 ])
 def test_whole_runs_that_were_measured_on_an_h200(
-        model: str, tuning: dict[str, Any], tokens: int, checkpointing: bool, measured: float) -> None:
+        model: str, tuning: dict[str, Any], tokens: int, *, checkpointing: bool, measured: float) -> None:
     predicted = peak(shape(model), tuning, tokens=tokens, checkpointing=checkpointing,
                      precision=TRAINED_ON_GPU if tuning is LORA else ALL_MOVE_ON_GPU) / GiB
     assert predicted == pytest.approx(measured, rel=0.07)
