@@ -113,10 +113,10 @@ def complete(session: Session, preflight_id: str, *, leakage: Mapping[str, Any] 
     if row is None or row.status == "completed":
         return
     report = assess(session, row.project_id, body_of(row), leakage=leakage)
+    now = database_now(session)  # a query, which would write a row that is half changed
     row.leakage = dict(leakage) if leakage is not None else None
     row.body = report.model_dump(mode="json")
-    row.verdict = judging.verdict_of(report.reasons)
-    row.status, row.completed_at = "completed", database_now(session)
+    row.verdict, row.status, row.completed_at = judging.verdict_of(report.reasons), "completed", now
     session.flush()
 
 
