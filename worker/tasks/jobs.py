@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from service.catalog import operations as catalog
+from service.catalog.machines import trained_on
 from service.files import operations as files
 from service.jobs import operations as jobs
 from service.jobs import queries as job_queries
@@ -33,7 +34,6 @@ from worker.providers.base import (
 )
 from worker.providers.base import Running as Progress
 from worker.providers.registry import provider
-from worker.tasks.machines import trained_on
 from worker.tasks.preflights import leakage_between
 
 _log = logging.getLogger(__name__)

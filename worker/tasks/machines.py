@@ -1,25 +1,13 @@
-"""Tells the house what this machine trains on: its GPUs if it has any, and its cores."""
+"""Tells the house what this machine trains on, when a worker that trains is ready and every day from then on."""
 
-import platform
 import socket
-import subprocess
-import time
 from collections import Counter
-from functools import cache
-
-import numpy as np
-import psutil
 
 from service.catalog import operations as catalog
-from service.catalog.durations import Device
+from service.catalog.machines import devices
 from service.kit.database import NOBODY, transaction
 from service.kit.work import Queue
-from service.settings import MiB
 from worker.app import daily
-
-_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-_ANSWER_SECONDS = 20
-_SIDE, _TRIES = 512, 8
 
 
 @daily(Queue.TRAINING)
@@ -29,49 +17,3 @@ def note_machine() -> None:
     with transaction(NOBODY) as session:
         for device, number in found.items():
             catalog.note_machine(session, socket.gethostname(), device, devices=number)
-
-
-def devices() -> list[Device]:
-    """The GPUs of this machine, each for itself; its cores where it has none."""
-    return gpus() or [cores()]
-
-
-@cache
-def trained_on() -> str:
-    """What the maker calls the device that the trainer takes here."""
-    return devices()[0].name
-
-
-def gpus() -> list[Device]:
-    """As the driver names them; none where there is no driver, or it does not answer."""
-    try:
-        told = subprocess.run(_QUERY, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [device for line in told.splitlines() if (device := gpu(line)) is not None]
-
-
-def gpu(line: str) -> Device | None:
-    """One line of the driver's answer: name, MiB of memory."""
-    name, _, memory = line.rpartition(",")
-    if not name.strip() or not memory.strip().isdigit():
-        return None
-    return Device("cuda", name.strip(), int(memory) * MiB)
-
-
-def cores() -> Device:
-    """All cores together, with the speed that they show now."""
-    number = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
-    name = f"{number} cores ({platform.machine()})"
-    return Device("cpu", name, psutil.virtual_memory().total, cores=number or 1, gflops=round(_gflops(), 1))
-
-
-def _gflops() -> float:
-    """The best of a few products of matrices: other work on this machine makes each of them slower, never faster."""
-    matrix = np.ones((_SIDE, _SIDE), dtype=np.float32)
-    best = float("inf")
-    for _ in range(_TRIES):
-        began = time.perf_counter()
-        np.dot(matrix, matrix)
-        best = min(best, time.perf_counter() - began)
-    return 2 * _SIDE**3 / best / 1e9

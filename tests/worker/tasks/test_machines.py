@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from service.catalog import operations as catalog
 from service.catalog import queries
+from service.catalog.machines import gpu
 from service.kit.database import NOBODY, transaction
 from service.settings import MiB
 from tests.fixtures.api import Tenant
@@ -38,7 +39,7 @@ def test_one_that_has_not_been_heard_of_for_days_is_not_counted_on(clean_databas
 @pytest.mark.parametrize(("line", "name"), [("NVIDIA H200, 143771", "NVIDIA H200"), ("Tesla, V100, 16160", "Tesla, V100"),
                                             ("NVIDIA GB10, [N/A]", None), ("", None), ("No devices were found", None)])
 def test_the_drivers_answer_is_read(line: str, name: str | None) -> None:
-    device = machines.gpu(line)
+    device = gpu(line)
     assert (device.name if device else None) == name
     if name == "NVIDIA H200":
         assert device is not None
