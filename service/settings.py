@@ -86,7 +86,8 @@ class Settings(BaseSettings):
                                     " own tokenizer, and the rest is extrapolated.")
 
     retirement_warning_days: int = Field(
-        90, ge=0, description="A pre-flight warns of a model that shuts down, or ends its training, within so many days.")
+        90, ge=0, description="A pre-flight warns of a model that shuts down, or whose training ends, within so many"
+                              " days.")
     preflight_count_seconds: float = Field(
         30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
                                 " seconds; it then takes a factor.")

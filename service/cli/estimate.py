@@ -55,8 +55,7 @@ def estimate_file(
     if validation is not None:
         files.append(judging.Reading("validation_file", validation.name, _read(validation)))
     places = [Place(socket.gethostname(), device) for device in devices()]
-    counts = {"cl100k_base": _read(file, "cl100k_base").tokens
-              for entry in entries if entry.tokenizer == "cl100k_base"}
+    counts = {name: _read(file, name).tokens for name in {entry.tokenizer for entry in entries} & {"cl100k_base"}}
     judged = [_judge(entry, files, places, method=method, tuning=tuning, epochs=epochs,
                      tokens=counts.get(entry.tokenizer)) for entry in entries]
     if as_json:
@@ -119,7 +118,7 @@ def _show(files: list[judging.Reading], judged: list[Judged]) -> None:
             billed = "" if file.role == "training_file" else " (validation: not billed)"
             stdout.print(f"[bold]{escape(file.file_id)}[/]{billed}: {report.format or 'no known format'},"
                          f" {report.examples:,} examples, {report.errors:,} errors{tokens}")
-    table = Table(Column("model", no_wrap=True, overflow="fold"), Column("cost", justify="right"),
+    table = Table(Column("model", no_wrap=True, overflow="fold"), Column("cost", justify="right", overflow="fold"),
                   Column("time", justify="right"), Column("memory", justify="right"), "verdict", box=SIMPLE)
     for each in judged:
         verdict = judging.verdict_of(each.reasons)
@@ -152,7 +151,7 @@ def _cells(found: Estimate | None) -> tuple[str, str, str]:
     if found is None:
         return "-", "-", "-"
     best = next(iter(found.memory), None)
-    fits = {"yes": "fits", "no": "does not fit", "unknown": "is close"}
+    fits = {"yes": "fits", "no": "too big", "unknown": "close"}
     return _money(found), _time(found), "-" if best is None else f"{best.needed / 2**30:.1f} GiB {fits[best.fits]}"
 
 
@@ -161,7 +160,7 @@ def _money(found: Estimate) -> str:
     if low is None or high is None:
         hourly = found.cost.per_hour
         return "cannot be told" if hourly is None else f"{dollars(hourly)} an hour"
-    return dollars(low) if low == high else f"{dollars(low)}–{dollars(high)}"
+    return dollars(low) if low == high else f"{dollars(low)} to {dollars(high)}"
 
 
 def dollars(micro: int) -> str:
@@ -173,7 +172,7 @@ def dollars(micro: int) -> str:
 
 def _time(found: Estimate) -> str:
     span = found.duration
-    return "cannot be told" if span is None else f"{spoken(span.low)}–{spoken(span.high)}"
+    return "cannot be told" if span is None else f"{spoken(span.low)} to {spoken(span.high)}"
 
 
 def spoken(seconds: int) -> str:
