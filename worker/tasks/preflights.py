@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from service.datasets.analysis.columns import Columns
 from service.datasets.analysis.leakage import compare
-
 from service.jobs import operations as jobs
 from service.jobs.operations import Comparison
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage

@@ -1,4 +1,4 @@
-"""A worker completes a pre-flight: both files read, compared by their stored columns, counts waited for, then a verdict."""
+"""A worker completes a pre-flight: files read, compared by their columns, counts waited for, then a verdict."""
 
 from typing import Any
 
