@@ -1,4 +1,4 @@
-"""`tuneworks estimate` tells on a laptop what a pre-flight tells in the house, and ends with 1 where that is a block."""
+"""`tuneworks estimate` tells on a laptop what a pre-flight tells in the house, and ends with 1 on a block."""
 
 import json
 from pathlib import Path

@@ -162,7 +162,7 @@ class TestCreate:
 
 
 class TestComplete:
-    def test_a_worker_completes_it_once_the_file_is_read(self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_worker_completes_it_once_the_file_is_read(self, tenant: Tenant) -> None:
         told = ask(tenant, training_file=make_file(tenant, examples=None), model="gpt-4o-mini")
         assert work_off(tenant) == 1
         with transaction(tenant.scope) as session:

@@ -37,7 +37,8 @@ def test_one_that_has_not_been_heard_of_for_days_is_not_counted_on(clean_databas
 
 
 @pytest.mark.parametrize(("line", "name"), [
-    ("NVIDIA H200, 143771", "NVIDIA H200"), ("Tesla, V100, 16160", "Tesla, V100"), ("NVIDIA GB10, [N/A]", None), ("", None), ("No devices were found", None)])
+    ("NVIDIA H200, 143771", "NVIDIA H200"), ("Tesla, V100, 16160", "Tesla, V100"), ("NVIDIA GB10, [N/A]", None),
+    ("", None), ("No devices were found", None)])
 def test_the_drivers_answer_is_read(line: str, name: str | None) -> None:
     device = gpu(line)
     assert (device.name if device else None) == name
