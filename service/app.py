@@ -25,6 +25,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     jobs.policies,
     jobs.erasure,
+    jobs.preflights,
     models.router,
     chat.router,
     webhooks.router,

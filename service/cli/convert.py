@@ -30,8 +30,8 @@ As = Literal["jsonl", "sharegpt", "alpaca", "csv", "parquet"]
 
 @app.command(rich_help_panel=DATA, epilog="Exit code 0: something was converted. 1: nothing was. 2: the file"
              " cannot be read. Examples:\n\n    tuneworks convert alpaca.json -o train.jsonl\n\n    tuneworks convert"
-             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert train.jsonl --to"
-             " sharegpt -o train.json")
+             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert train.jsonl"
+             " --to sharegpt -o train.json")
 def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON or JSON Lines; - reads stdin.")], *,
             output: Target = None,
             shape: Annotated[str | None, typer.Option(

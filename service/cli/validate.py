@@ -71,7 +71,7 @@ def validate(file: Annotated[str, typer.Argument(help="The training file, one ex
 
 
 def _analyse(path: Path, name: str, options: Options, processes: int) -> Merged:
-    with _bar(name) as progress:
+    with reading_bar(name) as progress:
         return analyse_whole(path, processes=processes, options=options, progress=progress)
 
 
@@ -147,7 +147,7 @@ def _refuse(words: str) -> None:
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+def reading_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr for whoever looks on; nothing in a pipe or a log."""
     columns = (TextColumn("Reading {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:

@@ -15,6 +15,26 @@ class JobNotFound(NotFound):
         super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
 
 
+class PreflightNotFound(NotFound):
+    """Unknown and another project's: both the same."""
+
+    code = "preflight_not_found"
+
+    def __init__(self, preflight_id: str) -> None:
+        super().__init__(f"Could not find pre-flight: {preflight_id}", param="preflight_id")
+
+
+class PreflightDoesNotFit(InvalidRequest):
+    """A job names a pre-flight that is not there, or was made for something else."""
+
+    code = "preflight_does_not_fit"
+
+    def __init__(self, preflight_id: str, reason: str) -> None:
+        super().__init__(f"The pre-flight {preflight_id} {reason}. Make one for this job with POST"
+                         " /v1/fine_tuning/preflights, or leave 'preflight' out: the job then gets its own.",
+                         param="preflight")
+
+
 class UnusableFile(InvalidRequest):
     """Unknown, another project's, deleted, expired, of another purpose: all the same."""
 

@@ -1,14 +1,17 @@
 """Questions about jobs, and about the files that they stand on."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.catalog.tables import TunedModel
+from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
-from service.jobs.tables import Checkpoint, Job, JobEvent
+from service.jobs.states import JobStatus
+from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
@@ -104,3 +107,32 @@ def is_archived(session: Session, project_id: str) -> bool:
 
 def project_slug(session: Session, project_id: str) -> str:
     return session.scalars(select(Project.slug).where(Project.id == project_id)).one()
+
+
+def preflight(session: Session, preflight_id: str) -> Preflight | None:
+    return session.scalar(select(Preflight).where(Preflight.id == preflight_id))
+
+
+def lock_preflight(session: Session, preflight_id: str) -> Preflight | None:
+    """The pre-flight as it is now, held until the transaction ends."""
+    return session.scalar(select(Preflight).where(Preflight.id == preflight_id).with_for_update(),
+                          execution_options={"populate_existing": True})
+
+
+def preflights(session: Session, *, after: str | None, limit: int) -> tuple[Sequence[Preflight], bool]:
+    return paginate(session, select(Preflight), Preflight, after=after, limit=limit)
+
+
+def has_open_counts(session: Session, file_id: str) -> bool:
+    """Whether tokens of the file are being counted, by any tokenizer."""
+    return session.scalar(select(TokenCount.id).where(TokenCount.file_id == file_id, TokenCount.state == "pending")
+                          .limit(1)) is not None
+
+
+def ahead(session: Session, provider: str) -> tuple[int, int, datetime | None]:
+    """How many of the project's jobs run at a provider, how many wait for it, and when the last that runs may end."""
+    here = select(Job.status, func.count(), func.max(Job.estimated_finish)).where(
+        Job.provider == provider, Job.status.in_([JobStatus.RUNNING, JobStatus.QUEUED])).group_by(Job.status)
+    found = {status: (number, ends) for status, number, ends in session.execute(here)}
+    running, ends = found.get(JobStatus.RUNNING, (0, None))
+    return running, found.get(JobStatus.QUEUED, (0, None))[0], ends

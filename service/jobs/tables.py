@@ -1,9 +1,10 @@
-"""Rows of fine-tuning jobs, their events and their checkpoints."""
+"""Rows of fine-tuning jobs, their events, their checkpoints and their pre-flights."""
 
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.jobs.states import JobStatus
@@ -56,6 +57,8 @@ class Job(Tenanted, Positioned, Base):
     "What the provider gave for the running job; survives restarts."
     last_step: Mapped[int] = mapped_column(server_default=text("0"))
     total_steps: Mapped[int | None]
+    preflight: Mapped[str | None]
+    "Id of its pre-flight; null for jobs that are older than pre-flights."
 
     @property
     def hyperparameters(self) -> dict[str, Any] | None:
@@ -90,3 +93,26 @@ class Checkpoint(Tenanted, Positioned, Base):
     fine_tuned_model_checkpoint: Mapped[str]
     metrics: Mapped[dict[str, Any]]
     artifact_prefix: Mapped[str]
+
+
+class Preflight(Tenanted, Positioned, Base):
+    """What was known of a job before it began. Once it is completed nothing in it changes, which a trigger enforces."""
+
+    __tablename__ = "preflights"
+    __table_args__ = (
+        CheckConstraint("status in ('pending', 'completed')", name="status"),
+        CheckConstraint("verdict in ('go', 'warn', 'block')", name="verdict"),
+        CheckConstraint("(status = 'completed') = (verdict is not null)", name="completed"),
+    )
+
+    status: Mapped[str] = mapped_column(server_default="pending")
+    verdict: Mapped[str | None]
+    request: Mapped[dict[str, Any]]
+    "The body of the job that is meant, and the other candidates."
+    training_file: Mapped[str]
+    validation_file: Mapped[str | None]
+    leakage: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    "What the two files have in common; null until, or unless, it was compared."
+    body: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    "The report as the wire shows it."
+    completed_at: Mapped[datetime | None]

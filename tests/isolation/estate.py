@@ -21,6 +21,7 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
+    "preflight_id": lambda rows: rows["preflights"]["id"],
     "model": lambda rows: rows["tuned_models"]["name"],
     "project_id": lambda rows: rows["projects"]["id"],
     "service_account_id": lambda rows: rows["service_accounts"]["id"],

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from service.datasets.operations import applying, building, making
 from service.datasets.operations.building import Build, Built, Input
-from service.datasets.operations.making import CannotBeMade, Told
+from service.datasets.operations.making import NEED_ANALYSIS, CannotBeMade, Lines, Told
 from service.datasets.transformation.reviewed import Changes, apply_review
 from service.files.contents import Meter
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
@@ -21,6 +22,7 @@ from worker.app import Running, Transient, task, unit_of_work
 _LOST = "The bytes that it was to be made from are gone from the object store."
 _EMPTY = "Nothing is left: not one line of the source made it into the version."
 _PIECE = MiB
+_SHOWN = 100  # rows that could not be converted
 
 
 class _Stopping(Exception):
@@ -89,7 +91,8 @@ def _make(plan: Build, directory: Path, running: Running, reviewed: Changes | No
         raise CannotBeMade(_EMPTY)
     detected = {name: value for name, value in (("shape", told.shape), ("mapping", told.mapping)) if value is not None}
     return Built(counted.meter.sha256, counted.meter.bytes, counted.examples,
-                 {"written": counted.examples, "left_out": dict(told.left_out)}, detected)
+                 {"written": counted.examples, "left_out": dict(told.left_out),
+                  "skipped": [{"row": row, "reason": reason} for row, reason in told.skipped[:_SHOWN]]}, detected)
 
 
 def _lines(plan: Build, paths: list[Path], told: Told, running: Running) -> Iterator[bytes]:
@@ -97,7 +100,22 @@ def _lines(plan: Build, paths: list[Path], told: Told, running: Running) -> Iter
     if source["type"] == "file":
         return making.convert(paths[0], filename=plan.inputs[0].filename, shape=source["shape"],
                               mapping=source["mapping"], told=told, advance=running.advance)
-    return making.transform(source["transformation"], source.get("part"), paths, told=told, advance=running.advance)
+    spec = source["transformation"]
+    lines = [Lines(path, _columns(each, path, spec)) for each, path in zip(plan.inputs, paths, strict=True)]
+    return making.transform(spec, source.get("part"), lines, told=told, advance=running.advance)
+
+
+def _columns(source: Input, path: Path, spec: dict[str, Any]) -> Path | None:
+    """What the analysis of a source knows, where a transformation asks for it; it is analysed anew where it is not."""
+    if source.columns_key is None or spec["type"] not in NEED_ANALYSIS:
+        return None
+    columns = path.with_suffix(".npz")
+    try:
+        with columns.open("wb") as file:
+            file.writelines(storage().read(source.columns_key))
+    except ObjectMissing:
+        return None
+    return columns
 
 
 def _as_reviewed(path: Path, reviewed: Changes, told: Told) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.datasets.errors import BadTransformation, NoSuchVersion, NotASource, UnusableVersion
 from service.datasets.operations import making
+from service.datasets.operations.places import columns_key
 from service.datasets.operations.storing import storable, storable_text
 from service.datasets.operations.versions import file_of, lock_dataset, named_version
 from service.datasets.queries import versions as queries
@@ -32,6 +33,8 @@ class Input:
 
     object_key: str
     filename: str
+    columns_key: str | None = None
+    "Where the columns of its analysis lie once it is complete."
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ def _version_inputs(session: Session, version: DatasetVersion) -> tuple[Input, .
             why = "was deleted" if parent.status == "ready" else f"could not be built: {parent.error}"
             _fail(session, version, f"Version {parent.id}, from which it was to be made, {why}")
             return None
-        inputs.append(Input(file.object_key, file.filename))
+        inputs.append(Input(file.object_key, file.filename, columns_key(file.project_id, file.id)))
     return tuple(inputs)
 
 

@@ -66,9 +66,7 @@ def _carried(session: Session, version: DatasetVersion, generations: int) -> set
 def known_verdict(session: Session, file_id: str) -> str | None:
     """go, warn or block, once the file was read."""
     report = reports.report(session, file_id)
-    if report is None:
-        return None
-    return "block" if report.errors else "warn" if report.warnings else "go"
+    return report.verdict if report else None
 
 
 def policy_problems(session: Session, *, policy: dict[str, Any], file_id: str, version_id: str | None = None,

@@ -1,5 +1,8 @@
 """What happens to a job before it trains: its files' verdict, its numbers, and the plan for its provider."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from service.catalog import methods
@@ -10,6 +13,7 @@ from service.datasets import operations as datasets
 from service.datasets.tables import DatasetVersion
 from service.jobs import queries
 from service.jobs.errors import told
+from service.jobs.operations import preflights
 from service.jobs.operations.policies import problems_with
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
@@ -17,11 +21,21 @@ from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 
 
-def prepare(session: Session, job_id: str) -> bool:
-    """Queue a job whose files are validated, or fail it with their verdict; True when that must still wait."""
+def prepare(session: Session, job_id: str, *, leakage: Mapping[str, Any] | None = None) -> bool:
+    """Queue a job whose files are validated, or fail it with their verdict; True when that must still wait.
+
+    Its pre-flight is completed then, with `leakage` if the files were compared.
+    """
     job = queries.lock(session, job_id)
     if job is None or job.status is not JobStatus.VALIDATING_FILES:
         return False
+    waits = _settle(session, job)
+    if not waits and job.preflight is not None:
+        preflights.complete(session, job.preflight, leakage=leakage)
+    return waits
+
+
+def _settle(session: Session, job: Job) -> bool:
     if queries.is_archived(session, job.project_id):
         _cancel_with_project(session, job)
         return False
@@ -38,7 +52,8 @@ def _judge(session: Session, job: Job) -> bool:
         if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
-        verdict = datasets.verdict(session, file_id, param)
+        base = find_base_model(job.base_model)
+        verdict = datasets.verdict(session, file_id, param, job.method["type"], legacy=bool(base and base.legacy))
         if verdict is None:
             return True
         if verdict.error is not None:

@@ -89,7 +89,8 @@ def make_version(tenant: Tenant, flags: list[int], *, lines: list[bytes] | None 
         session.add(Dataset(id=dataset_id, project_id=tenant.project_id, name=dataset_id, last_number=1))
         session.flush()
         session.add(Report(id=new_id("report_"), project_id=tenant.project_id, file_id=file_id, format="chat",
-                           examples=len(lines), lines=len(lines), errors=errors, warnings=warnings))
+                           examples=len(lines), lines=len(lines), errors=errors, warnings=warnings,
+                           verdict="block" if errors else "warn" if warnings else "go"))
         session.add(DatasetVersion(id=version_id, project_id=tenant.project_id, dataset_id=dataset_id, number=1,
                                    file_id=file_id, created_by=created_by, examples=len(lines),
                                    status="ready", recipe=version_id, parents=parents or [],
