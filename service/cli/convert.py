@@ -30,12 +30,13 @@ As = Literal["jsonl", "sharegpt", "alpaca", "csv", "parquet"]
 
 @app.command(rich_help_panel=DATA, epilog="Exit code 0: something was converted. 1: nothing was. 2: the file"
              " cannot be read. Examples:\n\n    tuneworks convert alpaca.json -o train.jsonl\n\n    tuneworks convert"
-             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert train.jsonl"
-             " --to sharegpt -o train.json")
+             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert"
+             " train.jsonl --to sharegpt -o train.json")
 def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON or JSON Lines; - reads stdin.")], *,
             output: Target = None,
             shape: Annotated[str | None, typer.Option(
-                help=f"What its rows are: {', '.join(reading.SHAPES)}. Detected by default.")] = None,
+                "--shape", "--from", help=f"What its rows are: {', '.join(reading.SHAPES)}. Detected by default.")
+            ] = None,
             mapping: Annotated[list[str] | None, typer.Option(
                 "--map", help="Which columns hold what, as user={question}; also assistant, system, tools, preferred,"
                               " non_preferred. May be repeated.")] = None,
@@ -57,7 +58,8 @@ def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON 
             elif to == "jsonl":
                 _write(lines, target)
             else:
-                exporting.export(exporting.lines_of(lines), to, target, skip=outcome.skip)
+                with _whole(target) as building:
+                    outcome.converted = exporting.export(exporting.lines_of(lines), to, building, skip=outcome.skip)
         except CannotBeConverted as wrong:
             _refuse(str(wrong))
     _report(found, outcome, None if dry_run else target, lines.first, as_json=as_json)
@@ -160,10 +162,16 @@ def _write(lines: Any, target: Path) -> None:
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         return
+    with _whole(target) as building, building.open("wb") as file:
+        _write_all(lines, file)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """Where to write a file that takes its name once it is whole."""
     building = target.with_name(f".{target.name}.partial")
     try:
-        with building.open("wb") as file:
-            _write_all(lines, file)
+        yield building
         building.replace(target)
     except OSError as trouble:
         _refuse(f"{target}: {trouble.strerror}.")
@@ -196,7 +204,8 @@ def _readable(name: str) -> Iterator[Path]:
 def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *, as_json: bool) -> None:
     if as_json:
         told = {**found.shown(), "rows": outcome.rows, "converted": outcome.converted, "reasons": dict(outcome.reasons),
-                "skipped": outcome.skipped, "output": None if target is None else str(target)}
+                "remarks": outcome.remarks, "skipped": outcome.skipped,
+                "output": None if target is None else str(target)}
         console = stderr if str(target) == "-" else stdout
         console.file.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
         return
@@ -206,6 +215,8 @@ def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *
     for reason, times in outcome.reasons.most_common(_REASONS):
         rows = ", ".join(str(row) for row, why in outcome.skipped if why == reason)
         _say(f"  {times:,} times {escape(reason)}: rows {rows[:60]}{'…' if len(rows) > 60 else ''}")
+    for each in outcome.remarks:
+        _say(escape(each))
     if first and target is None:
         _say(f"The first: {escape(first.decode(errors='replace')[:_SHOWN])}")
     if target is not None and str(target) != "-":

@@ -3,15 +3,18 @@
 import csv
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import msgspec
 from msgspec import Raw
 from pyarrow import ArrowException
 from pyarrow.parquet import ParquetFile
 
+from service.datasets.conversion.encodings import UTF_8, encoding_of, starts_as_utf16
 from service.datasets.conversion.examples import Unconvertible
 from service.settings import MiB
 
@@ -41,12 +44,28 @@ def container_of(head: bytes, filename: str) -> Container:
     if text.startswith(b"{"):
         return "jsonl"
     suffix = Path(filename).suffix.lower()
-    first = _decoded(head).partition("\n")[0]
+    first = head.decode("utf-16" if starts_as_utf16(head) else UTF_8, errors="replace").partition("\n")[0]
+    if starts_as_utf16(head) and first.lstrip()[:1] in {"{", "["}:
+        raise UnknownContainer("The file is JSON in UTF-16. Save it as UTF-8.")
     if suffix in {".tsv", ".tab"} or (suffix != ".csv" and first.count("\t") > first.count(",")):
         return "tsv"
     if suffix == ".csv" or "," in first or ";" in first:
         return "csv"
     raise UnknownContainer("The file is neither JSON nor CSV, TSV or Parquet.")
+
+
+def remark(path: Path, container: Container) -> str | None:
+    """What had to be supposed to read the file, for whoever looks at what came of it."""
+    if container in {"csv", "tsv"}:
+        encoding = encoding_of(path)
+        return None if encoding == UTF_8 else f"Its text was read as {encoding}."
+    if container == "parquet":
+        with _opened(path) as file:
+            nested = [field.name for field in file.schema_arrow if "struct<" in str(field.type)]
+        if nested:
+            return (f"Columns of objects ({', '.join(nested)[:200]}) have every key in every row: keys that are null"
+                    " were left out.")
+    return None
 
 
 def rows(path: Path, container: Container) -> Iterator[Row | Unconvertible]:
@@ -127,30 +146,16 @@ def _cut(chunks: Iterator[bytes]) -> Iterator[bytes | Unconvertible]:  # noqa: C
         yield Unconvertible("cut off: the file ends within it")
 
 
-def _decoded(data: bytes) -> str:
-    return data.decode(_encoding(data), errors="replace")
-
-
-def _encoding(head: bytes) -> str:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        head[:-4].decode("utf-8-sig") if len(head) > 4 else head.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        return "utf-8-sig" if wrong.end >= len(head) - 8 else "cp1252"
-    return "utf-8-sig"
-
-
 def _table(path: Path) -> Iterator[Row | Unconvertible]:
-    with path.open("rb") as file:
-        head = file.read(_READ)
-    encoding = _encoding(head)
-    first = head.decode(encoding, errors="replace").partition("\n")[0]
-    delimiter = max("\t,;|", key=first.count)
-    csv.field_size_limit(MAX_ROW_BYTES)
-    with path.open(encoding=encoding, errors="replace", newline="") as text:
-        reader = csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
-        header = next(reader, [])
+    encoding = encoding_of(path)
+    # what is not UTF-8 in a file that is becomes half of a pair, so that its row is skipped and not damaged
+    with path.open(encoding=encoding, errors="surrogateescape" if encoding == UTF_8 else "replace", newline="") as text:
+        first = text.readline(MAX_ROW_BYTES)
+        text.seek(0)
+        delimiter = max("\t,;|", key=first.count)
+        csv.field_size_limit(MAX_ROW_BYTES)
+        reader = csv.reader(iter(lambda: _bounded(text), ""), delimiter=delimiter)
+        header = None
         while True:
             try:
                 fields = next(reader)
@@ -159,18 +164,50 @@ def _table(path: Path) -> Iterator[Row | Unconvertible]:
             except csv.Error:
                 yield Unconvertible("a field that is too long or quoted wrongly")
                 continue
-            if any(fields):
+            except Unconvertible as too_long:
+                yield too_long
+                continue
+            if header is None:
+                header = _headings(fields)
+            elif any(fields):
                 yield (dict(zip(header, fields, strict=True)) if len(fields) == len(header)
                        else Unconvertible(f"{len(fields)} fields under {len(header)} headings"))
 
 
+def _bounded(text: TextIO) -> str:
+    """The next line, "" at the end. Raises Unconvertible, with the line read past, for one too long to be held."""
+    line = text.readline(MAX_ROW_BYTES)
+    if len(line) < MAX_ROW_BYTES or line.endswith(("\n", "\r")):
+        return line
+    while line and not line.endswith(("\n", "\r")):
+        line = text.readline(MAX_ROW_BYTES)
+    raise Unconvertible(f"longer than {MAX_ROW_BYTES // MiB} MB")
+
+
+def _headings(fields: list[str]) -> list[str]:
+    """Each heading once: a second `answer` is `answer (2)`."""
+    seen = Counter[str]()
+    made = []
+    for name in fields:
+        seen[name] += 1
+        made.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return made
+
+
 def _parquet(path: Path) -> Iterator[Row | Unconvertible]:
     """Batches of rows. A struct column has every key in every row; keys that are null were not there, and go."""
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=256):
+            for row in batch.to_pylist():
+                yield {name: _without_nulls(value) for name, value in row.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ParquetFile]:
+    """Raises UnknownContainer, also for what is found wrong later."""
     try:
         with ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
-                    yield {name: _without_nulls(value) for name, value in row.items()}
+            yield file
     except (ArrowException, OSError, ValueError) as wrong:
         raise UnknownContainer(f"The Parquet file cannot be read: {str(wrong).partition(chr(10))[0][:200]}") from wrong
 

@@ -27,7 +27,7 @@ def encode(example: Example) -> bytes:
     try:
         return f"{written(example)}\n".encode()
     except UnicodeEncodeError as half:
-        raise Unconvertible("half of a surrogate pair in its text") from half
+        raise Unconvertible("text that is not valid Unicode") from half
     except (ValueError, TypeError, RecursionError) as wrong:
         raise Unconvertible("a value that JSON cannot hold") from wrong
 
@@ -50,6 +50,14 @@ def raw(value: Any, kind: Any) -> Any:
 def one_line(text: str) -> str:
     """JSON text without line breaks; they can only stand between its values."""
     return " ".join(text.split("\n")).replace("\r", " ")
+
+
+def own(value: Any) -> Any:
+    """A value in OpenAI's own form; where it is the text of its JSON, that very text. Raises Unconvertible."""
+    if not isinstance(value, str):
+        return value
+    raw(value, Raw)
+    return Verbatim(one_line(value))
 
 
 def tools_of(value: Any) -> Verbatim | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from service.datasets.conversion.containers import Row
-from service.datasets.conversion.examples import Example, Unconvertible, Verbatim, call_of, tools_of, written
+from service.datasets.conversion.examples import Example, Unconvertible, Verbatim, call_of, own, tools_of, written
+from service.datasets.conversion.mending import mended
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
           "bot": "assistant", "model": "assistant", "system": "system", "developer": "developer", "tool": "tool",
@@ -13,6 +14,7 @@ _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "ass
           "tool_response": "result"}
 _TALKS = ("conversations", "conversation", "messages", "dialog")
 _ANSWERS = ("completion", "response", "answer", "output")
+PAIR = ("input", "preferred_output", "non_preferred_output")
 
 
 def text(value: Any, name: str, *, empty: bool = False) -> str:
@@ -77,10 +79,21 @@ def messages(row: Row) -> Example:
     talk = _json(row.get("messages"))
     if not isinstance(talk, list) or not talk:
         raise Unconvertible("'messages' is not a list of messages")
-    if all(isinstance(turn, dict) and "role" in turn for turn in talk):
-        kept = {name: row[name] for name in ("parallel_tool_calls",) if row.get(name) is not None}
-        return _with_tools({"messages": talk, **kept}, row)
-    return sharegpt(row)
+    if not all(isinstance(turn, dict) and "role" in turn for turn in talk):
+        return sharegpt(row)
+    example: Example = {"messages": [*_system(row.get("system"), talk), *mended(talk)]}
+    if (tools := tools_of(row.get("tools"))) is not None:
+        example["tools"] = tools
+    if row.get("functions"):
+        example["functions"] = own(row["functions"])
+    if row.get("parallel_tool_calls") is not None:
+        example["parallel_tool_calls"] = own(row["parallel_tool_calls"])
+    return example
+
+
+def openai_preference(row: Row) -> Example:
+    """OpenAI's own pairs in a container that is not JSON Lines; in a table each column holds the text of its JSON."""
+    return {name: own(row.get(name)) for name in PAIR}
 
 
 def prompt_completion(row: Row) -> Example:
@@ -94,15 +107,16 @@ def prompt_completion(row: Row) -> Example:
 
 LAYOUTS: dict[str, Callable[[Row], Example]] = {
     "alpaca": alpaca, "sharegpt": sharegpt, "sharegpt_preference": sharegpt_preference, "preference": preference,
-    "messages": messages, "prompt_completion": prompt_completion}
+    "messages": messages, "prompt_completion": prompt_completion, "openai_preference": openai_preference}
 
 
 def layout_of(row: Row) -> str | None:
     """The layout whose keys a row has."""
     talks = any(name in row for name in _TALKS[:2])
     pairs = "chosen" in row and "rejected" in row
-    found = (("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
-             ("messages", "messages" in row), ("alpaca", "instruction" in row and "output" in row),
+    found = (("openai_preference", all(row.get(name) is not None for name in PAIR)),
+             ("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
+             ("messages", row.get("messages") is not None), ("alpaca", "instruction" in row and "output" in row),
              ("prompt_completion", "prompt" in row and any(name in row for name in _ANSWERS)))
     return next((name for name, fits in found if fits), None)
 

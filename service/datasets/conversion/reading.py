@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from service.datasets.conversion import mapping as mappings
-from service.datasets.conversion.containers import Container, Row, UnknownContainer, container_of, rows
+from service.datasets.conversion.containers import Container, Row, UnknownContainer, container_of, remark, rows
 from service.datasets.conversion.examples import Example, Unconvertible, encode
 from service.datasets.conversion.layouts import LAYOUTS, layout_of
+from service.datasets.conversion.mending import is_foreign
 from service.datasets.validation.formats import detect as detect_format
 from service.settings import MiB
 
@@ -45,12 +46,16 @@ class Shape:
 
 @dataclass(slots=True)
 class Outcome:
-    """What converting told. `skipped` keeps the first 1,000 as (row from 1, reason); `reasons` counts all."""
+    """What converting told. `skipped` keeps the first 1,000 as (row from 1, reason); `reasons` counts all.
+
+    `remarks` are sentences on what had to be supposed.
+    """
 
     rows: int = 0
     converted: int = 0
     skipped: list[tuple[int, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
 
     def skip(self, row: int, reason: str) -> None:
         self.reasons[reason] += 1
@@ -79,6 +84,8 @@ def detect(path: Path, *, filename: str | None = None, layout: str | None = None
     found = None if layout == COLUMNS else Counter(layout_of(row) for row in first).most_common(1)
     if found and found[0][0] is not None:
         return Shape(container, found[0][0])
+    if not first:
+        raise CannotBeConverted("It has no rows, or none of the first can be read.")
     columns = sorted({name for row in first for name in row})
     guessed = mappings.guess(columns)
     if guessed is None:
@@ -86,6 +93,12 @@ def detect(path: Path, *, filename: str | None = None, layout: str | None = None
             "It is not clear what its rows say. Name the columns with a mapping, such as user={question} and"
             f" assistant={{answer}}. Columns are {', '.join(columns)[:500] or 'none'}.")
     return Shape(container, COLUMNS, guessed)
+
+
+def _columns(path: Path, container: Container) -> set[str]:
+    """The names in the first rows, of which not each needs to have all."""
+    first = islice(rows(path, container), _LOOKED_AT)
+    return {name for row in first if isinstance(row, dict) for name in row}
 
 
 def _is_native(head: bytes) -> bool:
@@ -98,7 +111,16 @@ def _is_native(head: bytes) -> bool:
         return True  # a broken first line is a finding of validation, with its number
     if layout_of(first) in {"sharegpt", "sharegpt_preference", "preference", "alpaca"}:
         return False
+    if any(is_foreign(_decoded(line)) for line in readable):
+        return False
     return detect_format(readable) is not None
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def convert(path: Path, shape: Shape, outcome: Outcome, *,
@@ -110,8 +132,10 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
     if shape.layout == NATIVE:
         yield from _as_it_is(path, outcome, advance)
         return
-    read = LAYOUTS.get(shape.layout)
     try:
+        read = LAYOUTS.get(shape.layout) or mappings.reader(shape.mapping or mappings.Mapping(user=""),
+                                                            _columns(path, shape.container))
+        outcome.remarks += filter(None, [remark(path, shape.container)])
         for number, row in enumerate(rows(path, shape.container), start=1):
             outcome.rows = number
             if number % 1000 == 0:
@@ -119,7 +143,6 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
             if isinstance(row, Unconvertible):
                 outcome.skip(number, str(row))
                 continue
-            read = read or mappings.reader(shape.mapping or mappings.Mapping(user=""), row)
             line = _line(read, row, number, outcome)
             if line is not None:
                 outcome.converted += 1
