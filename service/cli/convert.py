@@ -138,7 +138,7 @@ def _json(text: str) -> Any:
 def _target(source: str, output: Path | None, to: As, *, force: bool) -> Path:
     ending = {"sharegpt": "json", "alpaca": "json"}.get(to, to)
     target = output or (Path(source).with_suffix(f".{ending}") if source != "-" else Path("-"))
-    if output is None and target == Path(source):
+    if output is None and source != "-" and target == Path(source):
         target = target.with_name(f"{target.stem}.converted.{ending}")
     if str(target) == "-" and to != "jsonl":
         raise typer.BadParameter("Only jsonl can be written to stdout.", param_hint="--output")

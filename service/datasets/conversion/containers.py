@@ -23,7 +23,7 @@ Row = dict[str, Any]
 MAX_ROW_BYTES = 16 * MiB
 _READ = MiB
 _STRUCTURE = re.compile(rb'(["\[\]{},])')
-_STRING_ENDS = re.compile(rb'(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)
+_STRING_ENDS = re.compile(rb'(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL)
 _AS_TEXT = ("tools", "functions")
 """Stay the JSON text that they are, so that nothing about them changes on the way."""
 

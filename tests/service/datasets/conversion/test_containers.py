@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pyarrow.parquet import write_table
 
 from service.datasets.conversion import containers
-from service.datasets.conversion.containers import Container, Unconvertible, rows
+from service.datasets.conversion.containers import Container, rows
+from service.datasets.conversion.examples import Unconvertible
 from service.datasets.conversion.reading import CannotBeConverted
 from tests.service.datasets.conversion.converting import Converted, converted
 
@@ -79,7 +80,8 @@ class TestJson:
 
     @given(values=st.lists(st.dictionaries(st.text(), st.recursive(
         st.none() | st.booleans() | st.integers(-2**60, 2**60) | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)), min_size=1), step=st.integers(1, 7))
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)), min_size=1),
+           step=st.integers(1, 7))
     @settings(max_examples=150, deadline=None)
     def test_an_array_is_cut_right_wherever_it_is_read_in_pieces(self, values: list[Any], step: int) -> None:
         text = json.dumps(values, ensure_ascii=False).encode()
@@ -107,7 +109,8 @@ class TestJson:
         good = b'{"instruction": "a", "output": "b"}'
         bad = [b'{"instruction": null, "output": "b"}', b'{"instruction": "a", "output": NaN}', b"[1]", b"null", b"{",
                b'{"instruction": "a", "output": "\\ud800"}', b"[" * 100_000, b'{"instruction": "a", "output": "\xff"}',
-               b'{"instruction": "a", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}", b'{"instruction": 7, "output": {}}']
+               b'{"instruction": "a", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+               b'{"instruction": 7, "output": {}}']
         made = converted(tmp_path / "a.jsonl", b"\n".join([good, *bad, good]))
         assert made.said == [["a", "b"], ["a", "b"]]
         assert [row for row, _ in made.outcome.skipped] == list(range(2, 12))
@@ -145,7 +148,8 @@ class TestParquet:
 class TestRefusals:
     @pytest.mark.parametrize(("data", "words"), [
         (b"PK\x03\x04...", "compressed or a workbook"), (b"", "neither JSON nor CSV"), (b"[]", "no rows"),
-        ('[{"a": 1}]'.encode("utf-16"), "UTF-16"), (b"question,answer\n", "no rows"), (b"a,b\n1,2\n", "Columns are a, b")])
+        ('[{"a": 1}]'.encode("utf-16"), "UTF-16"), (b"question,answer\n", "no rows"),
+        (b"a,b\n1,2\n", "Columns are a, b")])
     def test_a_file_that_says_nothing_is_refused_in_words(self, tmp_path: Path, data: bytes, words: str) -> None:
         with pytest.raises(CannotBeConverted, match=words):
             converted(tmp_path / "a", data)

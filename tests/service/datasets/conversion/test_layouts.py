@@ -10,7 +10,8 @@ from service.datasets.conversion.reading import NATIVE
 from service.datasets.validation.formats import check, detect
 from tests.service.datasets.conversion.converting import Converted, converted
 
-SCHEMA = '{"name": "weather",  "parameters": {"type": "object", "properties": {"n": {"type": "number", "minimum": 1.0e0}}}}'
+SCHEMA = ('{"name": "weather",  "parameters": {"type": "object",'
+          ' "properties": {"n": {"type": "number", "minimum": 1.0e0}}}}')
 ASKED, ANSWERED = {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Ho."}
 
 
@@ -39,15 +40,17 @@ def why(path: Path, row: Any, layout: str) -> str:
 class TestAlpaca:
     def test_instruction_and_input_are_asked_and_output_answers(self, one: Any) -> None:
         made = one({"instruction": "Sum up.", "input": "Long.", "output": "Short.", "system": "Terse."}, "alpaca")
-        assert made == {"messages": [{"role": "system", "content": "Terse."}, {"role": "user", "content": "Sum up.\n\nLong."},
-                                     {"role": "assistant", "content": "Short."}]}
+        assert made == {"messages": [
+            {"role": "system", "content": "Terse."}, {"role": "user", "content": "Sum up.\n\nLong."},
+            {"role": "assistant", "content": "Short."}]}
 
     def test_history_comes_before(self, one: Any) -> None:
         made = one({"instruction": "c", "input": "", "output": "d", "history": [["a", "b"]]}, "alpaca")
         assert [message["content"] for message in made["messages"]] == ["a", "b", "c", "d"]
 
     @pytest.mark.parametrize(("row", "reason"), [
-        ({"instruction": "a", "output": None}, "'output' is not a text"), ({"instruction": "", "output": "b"}, "'instruction' is empty"),
+        ({"instruction": "a", "output": None}, "'output' is not a text"),
+        ({"instruction": "", "output": "b"}, "'instruction' is empty"),
         ({"instruction": "a", "output": "b", "history": ["x"]}, "'history' is not a list of pairs")])
     def test_what_says_nothing_is_skipped(self, tmp_path: Path, row: Any, reason: str) -> None:
         assert why(tmp_path / "a", row, "alpaca") == reason
@@ -64,7 +67,8 @@ class TestSharegpt:
         made = one({"conversations": self.TALK, "tools": f"[{SCHEMA}]"}, "sharegpt")
         _, calls, first, second, _ = made["messages"]
         assert [call["id"] for call in calls["tool_calls"]] == ["call_1", "call_2"]
-        assert [call["function"]["arguments"] for call in calls["tool_calls"]] == ['{"n":  1.0}', '{"n": 12345678901234567890123}']
+        assert [call["function"]["arguments"] for call in calls["tool_calls"]] == [
+            '{"n":  1.0}', '{"n": 12345678901234567890123}']
         assert (first["tool_call_id"], first["content"]) == ("call_1", "Sun")
         assert (second["tool_call_id"], second["content"]) == ("call_2", "Rain")
 
@@ -79,8 +83,9 @@ class TestSharegpt:
         assert made == {"messages": [{"role": "system", "content": "S"}, ASKED, ANSWERED]}
 
     @pytest.mark.parametrize(("turns", "reason"), [
-        ([], "no turns"), ([7], "a turn of 'conversations' is not an object"), ([{"from": "moon", "value": "x"}],
-        "a turn of 'conversations' by nobody known"), ([{"from": "observation", "value": "x"}], "a result without a call"),
+        ([], "no turns"), ([7], "a turn of 'conversations' is not an object"),
+        ([{"from": "moon", "value": "x"}], "a turn of 'conversations' by nobody known"),
+        ([{"from": "observation", "value": "x"}], "a result without a call"),
         ([{"from": "function_call", "value": "{"}], "JSON text that cannot be read"),
         ([{"from": "function_call", "value": "{}"}], "a call without a name")])
     def test_what_cannot_be_told_is_skipped(self, tmp_path: Path, turns: Any, reason: str) -> None:
@@ -97,7 +102,8 @@ class TestPreference:
         ({"prompt": "Hi?", "chosen": [ASKED, *PAIR[0]], "rejected": [ASKED, *PAIR[1]]}, "preference"),
         ({"conversations": [{"from": "human", "value": "Hi?"}], "chosen": {"from": "gpt", "value": "good"},
           "rejected": {"from": "gpt", "value": "bad"}}, "sharegpt_preference"),
-        ({"input": {"messages": [ASKED]}, "preferred_output": PAIR[0], "non_preferred_output": PAIR[1]}, "openai_preference")])
+        ({"input": {"messages": [ASKED]}, "preferred_output": PAIR[0], "non_preferred_output": PAIR[1]},
+         "openai_preference")])
     def test_each_layout_makes_the_same_pair(self, one: Any, row: Any, layout: str) -> None:
         assert one(row, layout) == {"input": {"messages": [ASKED]}, "preferred_output": self.PAIR[0],
                                     "non_preferred_output": self.PAIR[1]}
@@ -114,8 +120,9 @@ class TestMessages:
     def loose(self, **rest: Any) -> dict[str, Any]:
         """As Hugging Face's chat templates take it."""
         call = {"type": "function", "function": {"name": "weather", "arguments": {"n": 1}}}
-        return {"messages": [ASKED, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "name": "weather", "content": "Sun"},
-                             ANSWERED], "tools": [{"type": "function", "function": json.loads(SCHEMA)}], **rest}
+        return {"messages": [ASKED, {"role": "assistant", "tool_calls": [call]},
+                             {"role": "tool", "name": "weather", "content": "Sun"}, ANSWERED],
+                "tools": [{"type": "function", "function": json.loads(SCHEMA)}], **rest}
 
     def test_arguments_become_text_and_calls_get_ids(self, one: Any) -> None:
         _, called, result, _ = one(self.loose(), "messages")["messages"]
@@ -139,8 +146,9 @@ class TestMessages:
 
 
 class TestPromptCompletion:
-    @pytest.mark.parametrize("row", [{"prompt": "Hi?", "completion": "Ho."}, {"prompt": [ASKED], "completion": [ANSWERED]},
-                                     {"prompt": "Hi?", "response": "Ho."}])
+    @pytest.mark.parametrize("row", [
+        {"prompt": "Hi?", "completion": "Ho."}, {"prompt": [ASKED], "completion": [ANSWERED]},
+        {"prompt": "Hi?", "response": "Ho."}])
     def test_it_becomes_a_chat(self, one: Any, row: Any) -> None:
         assert one(row, "prompt_completion") == {"messages": [ASKED, ANSWERED]}
 
@@ -153,8 +161,9 @@ class TestPromptCompletion:
 
 class TestNative:
     def test_openais_own_lines_pass_to_the_byte(self, tmp_path: Path) -> None:
-        data = (b'\xef\xbb\xbf{ "messages":[{"role":"user","content":"\\u00e9"},{"content":"b","role":"assistant"}] }\r\n\n'
-                b'{broken\n{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "1.0"}]}')
+        data = (b'\xef\xbb\xbf{ "messages":[{"role":"user","content":"\\u00e9"},'
+                b'{"content":"b","role":"assistant"}] }\r\n\n{broken\n'
+                b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "1.0"}]}')
         made: Converted = converted(tmp_path / "a.jsonl", data)
         assert made.shape.layout == NATIVE
         assert made.bytes == data

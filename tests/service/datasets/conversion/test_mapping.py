@@ -14,14 +14,15 @@ TABLE = b"q,a,c\nWho?,Me,Ctx\n"
 
 class TestTemplates:
     @pytest.mark.parametrize(("template", "said"), [
-        ("{q}", "Who?"), ("q", "Who?"), ("{c}\n\n{q}", "Ctx\n\nWho?"), ("{{{q}}}", "{Who?}"), ("Answer this: {q}", "Answer this: Who?"),
-        ("Say anything.", "Say anything.")])
+        ("{q}", "Who?"), ("q", "Who?"), ("{c}\n\n{q}", "Ctx\n\nWho?"), ("{{{q}}}", "{Who?}"),
+        ("Answer this: {q}", "Answer this: Who?"), ("Say anything.", "Say anything.")])
     def test_columns_take_their_places(self, tmp_path: Path, template: str, said: str) -> None:
-        assert converted(tmp_path / "a.csv", TABLE, mapping={"user": template, "assistant": "{a}"}).said == [[said, "Me"]]
+        made = converted(tmp_path / "a.csv", TABLE, mapping={"user": template, "assistant": "{a}"})
+        assert made.said == [[said, "Me"]]
 
     @pytest.mark.parametrize("template", ["{q.__class__}", "{q[0]}", "{q!r}", "{0}", "{nothing}", "nothing"])
     def test_there_are_columns_and_nothing_else_and_a_slip_is_no_text(self, tmp_path: Path, template: str) -> None:
-        with pytest.raises(CannotBeConverted, match="There is no column .* Columns are a, c, q."):
+        with pytest.raises(CannotBeConverted, match=r"There is no column .* Columns are a, c, q\."):
             converted(tmp_path / "a.csv", TABLE, mapping={"user": template, "assistant": "{a}"})
 
     def test_values_are_not_read_as_templates(self, tmp_path: Path) -> None:
@@ -55,7 +56,8 @@ class TestGuess:
         assert guess(["a", "b"]) is None
 
     def test_a_column_that_not_every_row_has_leaves_no_gap(self, tmp_path: Path) -> None:
-        made = converted(tmp_path / "a.jsonl", b'{"question":"a","answer":"b"}\n{"question":"a","answer":"b","context":"c"}\n')
+        made = converted(tmp_path / "a.jsonl", b'{"question":"a","answer":"b"}\n'
+                                               b'{"question":"a","answer":"b","context":"c"}\n')
         assert made.said == [["a", "b"], ["c\n\na", "b"]]
 
 

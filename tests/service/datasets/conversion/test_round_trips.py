@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from tests.service.datasets.conversion.converting import Converted
 from tests.service.datasets.validation.examples import chats, preferences
 
 MANY = settings(max_examples=80, deadline=None,
-                suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow])
+                suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much,
+                                       HealthCheck.too_slow])
+ASKED = {"role": "user", "content": "a"}
 SAID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | SAID,
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SAID, inner, max_size=3), max_leaves=6)
@@ -42,11 +45,13 @@ def talks(draw: Any) -> tuple[dict[str, Any], str]:
                       ensure_ascii=draw(st.booleans()))
     messages: list[dict[str, Any]] = [{"role": "user", "content": draw(SAID)}]
     count = 0
-    for arguments in draw(st.lists(st.lists(st.dictionaries(SAID, JSON, max_size=3), min_size=1, max_size=3), max_size=3)):
+    calls = st.lists(st.dictionaries(SAID, JSON, max_size=3), min_size=1, max_size=3)
+    for arguments in draw(st.lists(calls, max_size=3)):
         ids = [f"call_{count + at}" for at in range(1, len(arguments) + 1)]
         count += len(ids)
         messages.append({"role": "assistant", "tool_calls": [
-            {"id": id_, "type": "function", "function": {"name": tools[0]["name"], "arguments": json.dumps(each, separators=separators)}}
+            {"id": id_, "type": "function",
+             "function": {"name": tools[0]["name"], "arguments": json.dumps(each, separators=separators)}}
             for id_, each in zip(ids, arguments, strict=True)]})
         messages += [{"role": "tool", "tool_call_id": id_, "content": draw(SAID)} for id_ in ids]
     messages.append({"role": "assistant", "content": draw(SAID)})
@@ -95,7 +100,6 @@ class TestRoundTrips:
 
 def split_array(text: str) -> list[str]:
     """The texts of an array's elements."""
-    import msgspec  # noqa: PLC0415
     return [bytes(each).decode() for each in msgspec.json.decode(text, type=list[msgspec.Raw])]
 
 
@@ -113,26 +117,29 @@ def same(example: dict[str, Any]) -> Any:
 
 
 class TestRefusals:
-    ASK = {"role": "user", "content": "a"}
-
-    def calls(self, *results: str) -> list[Any]:
-        return [self.ASK, {"role": "assistant", "tool_calls": [
+    @staticmethod
+    def calls(*results: str) -> list[Any]:
+        return [ASKED, {"role": "assistant", "tool_calls": [
             {"id": id_, "type": "function", "function": {"name": "f", "arguments": "{}"}} for id_ in ("x", "y")]},
-            *({"role": "tool", "tool_call_id": id_, "content": id_} for id_ in results), {"role": "assistant", "content": "b"}]
+            *({"role": "tool", "tool_call_id": id_, "content": id_} for id_ in results),
+            {"role": "assistant", "content": "b"}]
 
     @pytest.mark.parametrize("format", ["sharegpt", "alpaca", "csv"])
     @pytest.mark.parametrize(("message", "rest", "why"), [
         ({"weight": 0}, {}, "no place for weight"), ({"name": "joe"}, {}, "no place for name"),
-        ({}, {"parallel_tool_calls": False}, "no place for parallel_tool_calls"), ({}, {"functions": [{"name": "f"}]}, "no place for functions"),
+        ({}, {"parallel_tool_calls": False}, "no place for parallel_tool_calls"),
+        ({}, {"functions": [{"name": "f"}]}, "no place for functions"),
         ({}, {"zzz": 1}, "no place for a key that OpenAI's format does not have")])
-    def test_what_would_be_lost_is_refused(self, tmp_path: Path, format: str, message: Any, rest: Any, why: str) -> None:  # noqa: A002
-        example = {"messages": [self.ASK, {"role": "assistant", "content": "b", **message}], **rest}
+    def test_what_would_be_lost_is_refused(self, tmp_path: Path, format: str, message: Any, rest: Any,  # noqa: A002
+                                           why: str) -> None:
+        example = {"messages": [ASKED, {"role": "assistant", "content": "b", **message}], **rest}
         assert back(tmp_path / "x", [json.dumps(example).encode()], format) == ([], [why])
 
     def test_results_out_of_order_would_change_places(self, tmp_path: Path) -> None:
         lines = [json.dumps({"messages": self.calls(*order)}).encode() for order in ("xy", "yx", "x")]
         kept, left_out = back(tmp_path / "x.json", lines, "sharegpt")
-        assert [message["content"] for message in json.loads(kept[0])["messages"] if message["role"] == "tool"] == ["x", "y"]
+        told = json.loads(kept[0])["messages"]
+        assert [message["content"] for message in told if message["role"] == "tool"] == ["x", "y"]
         assert left_out == ["results in another order than their calls", "a call without its result"]
 
     @pytest.mark.parametrize("format", exporting.FORMATS)
