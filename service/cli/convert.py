@@ -220,7 +220,8 @@ def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *
     if first and target is None:
         _say(f"The first: {escape(first.decode(errors='replace')[:_SHOWN])}")
     if target is not None and str(target) != "-":
-        _say(f"Written: {escape(str(target))}. Next: tuneworks validate {escape(str(target))}")
+        following = f" Next: tuneworks validate {escape(str(target))}" if target.suffix == ".jsonl" else ""
+        _say(f"Written: {escape(str(target))}.{following}")
 
 
 def _say(text: str) -> None:
