@@ -119,7 +119,7 @@ def test_from_foreign_rows_to_a_model_that_was_priced_before_it_was_trained(clie
     assert job["id"] in refused.value.message
     erased: Any = client.delete(f"/datasets/{training['dataset_id']}/versions/{training['id']}", cast_to=object,
                                 options={"params": {"erase": "true"}})
-    assert ended.fine_tuned_model in json.dumps(erased)
+    assert json.dumps(ended.fine_tuned_model) in json.dumps(erased)
 
 
 def test_a_policy_lets_only_reviewed_data_be_trained(whole_house: WholeHouse, client: OpenAI) -> None:
