@@ -61,6 +61,20 @@ def test_whole_runs_that_were_measured_on_an_h200(
     assert predicted == pytest.approx(measured, rel=0.07)
 
 
+@pytest.mark.parametrize(("model", "tuning", "batch_size", "measured"), [
+    ("qwen2.5-7b-instruct", LORA, 32, 23.60),
+    ("qwen2.5-0.5b-instruct", FULL, 32, 32.58),
+    ("llama-3.1-8b-instruct", {"type": "lora", "rank": 64}, 2, 18.21),
+    ("qwen2.5-0.5b-instruct", {"type": "last_layers", "layers": 2}, 32, 4.74),
+    ("smollm2-135m-instruct", LORA, 4, 3.64),
+])
+def test_runs_that_nothing_was_fitted_to(model: str, tuning: dict[str, Any], batch_size: int, measured: float) -> None:
+    """On the same H200, examples of 1,000 tokens; what is allocated lies within what is said to be needed."""
+    needed = need(shape(model), tuning, kind="cuda", device_bytes=143_771 * 2**20, longest=1_000,
+                  batch_size=batch_size).bytes / GiB
+    assert measured < needed < measured * 1.15 + 1.5
+
+
 def test_an_8b_full_tuning_does_not_fit_an_h200_and_its_lora_does() -> None:
     h200 = 143_771 * 2**20
     for tuning, answer in ((FULL, "no"), (LORA, "yes")):

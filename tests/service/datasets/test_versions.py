@@ -74,7 +74,7 @@ class TestCreate:
         ready = get(tenant, of, 1)
         assert (ready["status"], ready["bytes"], ready["examples"]) == ("ready", len(data), 4)
         assert ready["sha256"] == hashlib.sha256(data).hexdigest()
-        assert ready["source"]["shape"] == "jsonl"
+        assert ready["source"]["shape"] == "openai"
         content = tenant.client.get(f"{DATASETS}/{of}/versions/1/content")
         assert (content.content, content.headers["content-length"]) == (data, str(len(data)))
         assert "support-v1.jsonl" in content.headers["content-disposition"]
@@ -138,7 +138,7 @@ class TestCreate:
     def test_the_same_bytes_by_another_way_say_so(self, tenant: Tenant) -> None:
         of = dataset(tenant)
         first = built(tenant, of, chats(3))
-        other = built(tenant, of, chats(3), shape="jsonl")
+        other = built(tenant, of, chats(3), shape="openai")
         assert (other["number"], other["same_as"], other["sha256"]) == (2, first["id"], first["sha256"])
 
     def test_what_failed_is_tried_anew(self, tenant: Tenant) -> None:

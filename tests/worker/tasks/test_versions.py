@@ -220,7 +220,7 @@ def test_a_source_that_is_gone_is_told(tenant: Tenant, how: str) -> None:
 def test_nothing_left_is_no_version(tenant: Tenant) -> None:
     of = dataset(tenant)
     version = built(tenant, of, chats(5))
-    transform(tenant, of, version["id"], type="sample", examples=0)
+    transform(tenant, of, version["id"], type="take", examples=1, skip=9)
     work(tenant)
     assert "Nothing is left" in get(tenant, of, 2)["error"]
     assert len(stored(tenant)) == 2
