@@ -22,7 +22,7 @@ from service.cli.validate import reading_bar
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.analysis.running import Options, analyse
 from service.jobs.operations import judging
-from service.jobs.schemas import Reason
+from service.jobs.schemas.preflights import Reason
 
 _COLOURS = {"go": "green", "warn": "yellow", "block": "red"}
 

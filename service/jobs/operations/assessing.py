@@ -20,13 +20,13 @@ from service.datasets import operations as datasets
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.queries import reports as report_queries
 from service.files import queries as file_queries
-from service.jobs import queries, schemas
+from service.jobs import queries
 from service.jobs.errors import TuningDoesNotFit
 from service.jobs.operations import judging
 from service.jobs.operations.asking import asked_method, asked_tuning
 from service.jobs.operations.judging import Reading, Role
 from service.jobs.operations.policies import problems_with
-from service.jobs.schemas import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason
+from service.jobs.schemas.preflights import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason, Wait
 from service.kit.database import database_now
 
 
@@ -176,12 +176,12 @@ def _numbers(found: Estimate | None) -> dict[str, Any]:
             "memory": machines[0] if machines else None, "machines": machines}
 
 
-def _wait(session: Session, entry: BaseModelEntry, now: datetime) -> schemas.Wait:
+def _wait(session: Session, entry: BaseModelEntry, now: datetime) -> Wait:
     running, queued, ends = queries.ahead(session, entry.provider)
     seconds = 0 if not running and not queued else None
     if running and not queued and ends is not None:
         seconds = max(0, round((ends - now).total_seconds()))
-    return schemas.Wait(running=running, queued=queued, seconds=seconds,
+    return Wait(running=running, queued=queued, seconds=seconds,
                         note="Only jobs of this project are counted; others may be waiting too.")
 
 

@@ -9,7 +9,7 @@ from service.catalog.base_models import BaseModelEntry, MethodName
 from service.catalog.estimates import Estimate
 from service.datasets.analysis.report import Report
 from service.datasets.validation.examination import MIN_EXAMPLES, too_few
-from service.jobs.schemas import Reason, Verdict
+from service.jobs.schemas.preflights import Reason, Verdict
 from service.settings import settings
 
 Role = Literal["training_file", "validation_file"]

@@ -11,12 +11,14 @@ from service.catalog import operations as catalog
 from service.catalog.errors import ModelNotAvailable, ModelNotFound
 from service.datasets import operations as datasets
 from service.datasets.errors import TooManyCounts
-from service.jobs import queries, schemas
+from service.jobs import queries
 from service.jobs.errors import IntegrationNotSupported, PreflightDoesNotFit, PreflightNotFound
 from service.jobs.operations import judging
 from service.jobs.operations.asking import asked_files, asked_method
 from service.jobs.operations.assessing import assess, is_settled, readings
-from service.jobs.schemas import JobBody, PreflightCreate
+from service.jobs.schemas import preflights as schemas
+from service.jobs.schemas.jobs import JobBody
+from service.jobs.schemas.preflights import PreflightCreate
 from service.jobs.tables import Job, Preflight
 from service.kit.database import database_now
 from service.kit.identifiers import new_id

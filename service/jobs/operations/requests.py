@@ -11,7 +11,7 @@ from service.jobs.operations import preflights
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
 from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
-from service.jobs.schemas import JobCreate
+from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 from service.kit.database import database_now
