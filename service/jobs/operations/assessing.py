@@ -148,7 +148,7 @@ def _estimate(session: Session, entry: BaseModelEntry, method: Method, tuning: d
     places = [Place(machine.host, _device(machine), rates.get(machine.device, ()))
               for machine in catalog_queries.machines(session)] if entry.provider == "local" else []
     return estimate(entry, stats, method=method.type, hyperparameters=method.shown()[method.type]["hyperparameters"],
-                    tuning=tuning, places=places, rates=rates.get(entry.provider, ()))
+                    tuning=tuning, images=_images(training), places=places, rates=rates.get(entry.provider, ()))
 
 
 def _device(machine: Any) -> Device:
@@ -160,6 +160,12 @@ def _tokens(session: Session, entry: BaseModelEntry, training: Reading) -> Token
     if training.report is None:
         return None
     return datasets.token_counts(session, training.file_id, entry.tokenizer_id) or training.report.tokens
+
+
+def _images(training: Reading) -> Mapping[str, int]:
+    """As the report counts them: no other count does."""
+    tokens = training.report.tokens if training.report is not None else None
+    return tokens.images if tokens is not None else {}
 
 
 def _numbers(found: Estimate | None) -> dict[str, Any]:
