@@ -186,8 +186,8 @@ def cost(entry: BaseModelEntry, method: MethodName, billed: tuple[int, int, int]
 
 
 def estimate(entry: BaseModelEntry, stats: TokenStats, *, method: MethodName, hyperparameters: Mapping[str, Any],
-             tuning: Mapping[str, Any] | None = None, images: Mapping[str, int] = _NO_IMAGES, places: Sequence[Place] = (),
-             rates: Sequence[float] = ()) -> Estimate:
+             tuning: Mapping[str, Any] | None = None, images: Mapping[str, int] = _NO_IMAGES,
+             places: Sequence[Place] = (), rates: Sequence[float] = ()) -> Estimate:
     """Everything at once. `places` are machines of this house, `rates` what jobs at a remote provider reached."""
     epochs, batch_size = resolved(hyperparameters, stats.examples)
     tokens = tokens_per_epoch(stats, entry, images=images)

@@ -66,27 +66,21 @@ def is_settled(file: Reading) -> bool:
 
 
 def assess(session: Session, project_id: str, body: PreflightCreate, *,
-           leakage: Mapping[str, Any] | None) -> PreflightReport:
-    """The whole report, of what is known by now."""
+           leakage: Mapping[str, Any] | None, is_final: bool = False) -> PreflightReport:
+    """The whole report, of what is known by now; `is_final` when it is to be kept as it is."""
     files = readings(session, body)
     method = asked_method(body)
     now = database_now(session)
     candidates = [_candidate(session, name, method, files, now)
                   for name in dict.fromkeys([body.model, *body.candidates])]
-    policy = problems_with(session, project_id, files[0].file_id)
-    reasons = [reason for file in files for reason in judging.about_file(file)]
-    reasons += [*_about_validation(method, files), *_about_leakage(leakage), *candidates[0].reasons]
-    reasons += [judging.block("training_policy", words, "training_file") for words in policy]
+    policy = problems_with(session, project_id, files[0].file_id, files[1].file_id if len(files) > 1 else None)
+    reasons = [reason for file in files for reason in judging.about_file(file, is_final=is_final)]
+    reasons += [*judging.about_limits(method.type, files), *_about_leakage(leakage), *candidates[0].reasons]
+    reasons += [judging.block("training_policy", problem.message, problem.param) for problem in policy]
     return PreflightReport(
         reasons=judging.ordered(reasons), training_file=_summary(session, files[0]),
         validation_file=_summary(session, files[1]) if len(files) > 1 else None, leakage=dict(leakage) if leakage else
-        None, candidates=candidates, policy=policy)
-
-
-def _about_validation(method: Method, files: list[Reading]) -> Iterator[Reason]:
-    if method.type == "reinforcement" and len(files) == 1:
-        yield judging.block("missing_validation_file", "The method reinforcement needs a validation file.",
-                            "validation_file")
+        None, candidates=candidates, policy=[problem.message for problem in policy])
 
 
 def _about_leakage(leakage: Mapping[str, Any] | None) -> Iterator[Reason]:
