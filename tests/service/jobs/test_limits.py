@@ -20,10 +20,11 @@ TODAY = datetime.now(UTC).date()
 MODEL = "house-1b"
 
 
-def write_catalog(path: Path, *, ends: date | None = None, shut: date | None = None, method: str = "supervised") -> None:
+def write_catalog(path: Path, *, ends: date | None = None, shut: date | None = None,
+                  method: str = "supervised") -> None:
     """A catalog of one model of this house, with these last days."""
     days = "".join(f"{name} = {day}\n" for name, day in (("training_ends", ends), ("shutdown_date", shut)) if day)
-    path.write_text(f'''
+    path.write_text(f"""
 [[model]]
 id = "{MODEL}"
 owned_by = "us"
@@ -33,7 +34,7 @@ context_length = 4096
 methods = {{ {method} = ["lora"] }}
 price = {{ training = 0, source = "us", as_of = 2026-01-02 }}
 weights = {{ hub = "us/house-1b" }}
-{days}''')
+{days}""")
 
 
 def create(tenant: Tenant, **body: Any) -> Any:
