@@ -88,7 +88,8 @@ def show(files: list[judging.Reading], judged: list[Judged]) -> None:
             stdout.print(f"[bold]{escape(file.file_id)}[/]{billed}: {report.format or 'no known format'},"
                          f" {report.examples:,} examples, {report.errors:,} errors{tokens}")
     table = Table(Column("model", no_wrap=True, overflow="fold"), Column("cost", justify="right", overflow="fold"),
-                  Column("time", justify="right"), Column("memory", justify="right"), "verdict", box=SIMPLE)
+                  Column("time", justify="right"), Column("memory", justify="right"), "verdict", box=SIMPLE,
+                  pad_edge=False)
     ordered = _cheapest_first(judged)
     for each in ordered:
         table.add_row(_name(each.entry), *_cells(each.found), f"[{_COLOURS[each.verdict]}]{each.verdict}[/]")
@@ -153,7 +154,11 @@ def dollars(micro: int) -> str:
 
 def _time(found: Estimate) -> str:
     span = found.duration
-    return "cannot be told" if span is None else f"{spoken(span.low)} to {spoken(span.high)}"
+    if span is None:
+        return "cannot be told"
+    low, high = spoken(span.low), spoken(span.high)
+    same = low.split()[-1] == high.split()[-1]
+    return f"{low.split()[0] if same else low} to {high}"
 
 
 def spoken(seconds: int) -> str:
