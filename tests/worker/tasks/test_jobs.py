@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from service.catalog import queries as catalog
 from service.catalog.machines import trained_on
+from service.jobs import operations as jobs
 from service.jobs.plans import ResumePoint, SupervisedMethod, TrainingPlan
 from service.kit import work
 from service.kit.database import NOBODY, transaction
@@ -79,7 +80,7 @@ class TestPrepare:
         training, validation = upload(tenant, different(40)), upload(tenant, different(20, 30))
         job_id = make_job(tenant, training_file=training, validation_file=validation)
         asked: list[Any] = []
-        step_for_job = tasks.jobs.step_for_job
+        step_for_job = jobs.step_for_job
 
         def question(session: Any, of: str) -> Any:
             step = step_for_job(session, of)
@@ -87,7 +88,7 @@ class TestPrepare:
             if len(asked) == 1:
                 work_off(tenant)  # both files are read just now
             return step
-        monkeypatch.setattr(tasks.jobs, "step_for_job", question)
+        monkeypatch.setattr(jobs, "step_for_job", question)
         prepare(tenant)
         job = reload(tenant, job_id)
         assert (job.status, asked) == ("validating_files", [None]), "undone, and asked anew"
