@@ -15,7 +15,7 @@ from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.findings import Finding, Place
-from service.datasets.validation.formats import Format, check, read
+from service.datasets.validation.formats import Format, check, images, read
 from service.datasets.validation.lines import BOM, MAX_LINE_BYTES
 from service.settings import MiB
 
@@ -115,6 +115,7 @@ class Reader:
         if self.tally.add(findings) or (said := read(line, self._format)) is None:
             return
         gathered.say(row, said)
+        self.sums.see(images(line, self._format))
         if any(finding.severity == "warning" for finding in findings):
             gathered.warned.add(row)
         if self._format == "reinforcement":

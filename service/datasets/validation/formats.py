@@ -10,6 +10,7 @@ import msgspec
 from service.datasets.validation.acceptance import is_clean
 from service.datasets.validation.chat import check_chat
 from service.datasets.validation.completion import check_completion
+from service.datasets.validation.contents import image_parts
 from service.datasets.validation.decoding import MOST_PER_LINE
 from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.lines import BOM
@@ -70,6 +71,15 @@ def read(line: bytes, format: Format) -> list[Said] | None:  # noqa: A002
         return SPEECHES[format](value)
     except (msgspec.MsgspecError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
+
+
+def images(line: bytes, format: Format) -> Counter[str]:  # noqa: A002
+    """How many images a line holds that `check` finds no error in, by their detail."""
+    if format == "completion" or (b"image_url" not in line and b"\\u00" not in line):
+        return Counter()
+    value = msgspec.json.decode(line.removeprefix(BOM))
+    messages = (value["input"] if format == "preference" else value)["messages"]
+    return Counter(part["image_url"].get("detail", "auto") for part in image_parts(messages))
 
 
 def format_problem(method: str, format: Format | None, file_id: str) -> str | None:  # noqa: A002
