@@ -44,7 +44,8 @@ class Contents:
         self._examples: Counter[str] = Counter()
 
     def inspect(self, batch: Batch) -> list[Finding]:
-        joined = Joined.of(roles(batch).texts)
+        encoded = batch.derived.get("encoded")
+        joined = Joined.of(roles(batch).texts) if encoded is None else Joined.of_encoded(encoded)
         hits = _SCANNER.scan(joined)
         found = [*self._private(batch, joined, spans(joined, hits)), *self._habits(batch, joined, hits)]
         return sorted(found, key=lambda one: one.line or 0)

@@ -6,9 +6,8 @@ estimates how alike they are (with a standard error of 0.05 at the threshold). S
 again, whether one file is searched or two are compared.
 """
 
-from array import array
 from collections.abc import Callable, Iterator
-from itertools import chain
+from struct import Struct
 
 import numpy as np
 import rensa
@@ -24,6 +23,7 @@ THRESHOLD = 0.8
 """Jaccard similarity of the shingles from which two examples count as nearly the same."""
 _PERMUTATIONS = BANDS * 8
 _SEED = 20261126
+_pack = Struct(f"={_PERMUTATIONS}I").pack
 _PAIRS = 1 << 18  # so many are verified at once, in 32 MB
 _NEIGHBOURS = 3  # how many earlier members of a bucket each one is compared with, besides the first
 _HALF = np.uint64(32)
@@ -67,8 +67,8 @@ def _signatures(batch: Batch) -> tuple[NDArray[np.uint32], Indexes]:
         return np.zeros((0, _PERMUTATIONS), np.uint32), rows
     matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, rows.astype(np.uint64), _PERMUTATIONS, _SEED)
-    flat = np.frombuffer(array("I", chain.from_iterable(matrix.to_rows())), np.uint32)
-    return flat.reshape(-1, _PERMUTATIONS), rows
+    packed = b"".join([_pack(*row) for row in matrix.to_rows()])
+    return np.frombuffer(packed, np.uint32).reshape(-1, _PERMUTATIONS), rows
 
 
 def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[list[int]]:

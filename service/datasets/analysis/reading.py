@@ -10,7 +10,6 @@ from service.datasets.analysis.columns import Arrays
 from service.datasets.analysis.examples import Counted, Gathered, rest_of
 from service.datasets.analysis.measures import MEASURES
 from service.datasets.analysis.options import Options
-from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
@@ -81,15 +80,14 @@ class Reader:
             return
         lines = block.data.split(b"\n")
         lengths = np.array([len(line) for line in lines], np.int64)
-        quotes = delimiters(block.data, np.cumsum(lengths + 1))
         if len(block.data) <= MAX_LINE_BYTES:
-            taken = self._acceptance.take(block.data, lines, quotes)
+            taken = self._acceptance.take(block.data, lines)
         else:  # one of them may be too long
             taken = Taken([], [], [], np.flatnonzero(lengths).tolist())
         gathered = Gathered(taken)
         for row, count in sorted([*((row, 1) for row in taken.left), *_runs(np.flatnonzero(lengths == 0))]):
             if lines[row]:
-                self._look_closer(lines[row], row, int(quotes[row]), gathered)
+                self._look_closer(lines[row], row, gathered)
             else:
                 self._blank(self.lines + row + 1, count)
         gathered.close()
@@ -98,13 +96,13 @@ class Reader:
         self.filled += len(lines)
         self.lines += len(lines)
 
-    def _look_closer(self, line: bytes, row: int, quotes: int, gathered: Gathered) -> None:
+    def _look_closer(self, line: bytes, row: int, gathered: Gathered) -> None:
         number = self.lines + row + 1
         if len(line) > MAX_LINE_BYTES:
             self.tally.add([_too_long(number, len(line))])
         elif line.isspace():
             self._blank(number, 1)
-        elif self._format == "chat" and (accepted := accept_rich(line, quotes)) is not None:
+        elif self._format == "chat" and (accepted := accept_rich(line)) is not None:
             gathered.add(row, *accepted)
         else:
             self._explain(line, number, row, gathered)
@@ -136,7 +134,7 @@ class Reader:
         counted = Counted(gathered, self._options.tokenizer, self.sums, ids=self._options.full)
         bands = None
         if self._options.full:
-            batch = counted.batch(self.lines)
+            batch = counted.batch(self.lines, begins=self._begins)
             for measure in self.measures:
                 self.tally.add(measure.inspect(batch))
             bands = near_duplicates.bands(batch)

@@ -23,7 +23,10 @@ class Joined:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Joined":
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        return cls.of_encoded([text.encode("utf-8", "surrogatepass") for text in texts])
+
+    @classmethod
+    def of_encoded(cls, encoded: Sequence[bytes]) -> "Joined":
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         ends = np.cumsum(lengths + len(SEPARATOR)) - len(SEPARATOR)
         return cls(SEPARATOR.join(encoded), ends - lengths, ends)

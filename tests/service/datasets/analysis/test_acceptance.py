@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.datasets.analysis.acceptance import Taken, acceptance
-from service.datasets.analysis.quotes import delimiters
+from service.datasets.analysis.quotes import marks
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.validation.formats import Format, explain, read
 from tests.service.datasets.analysis.lines_of_data import chats, completions, lines, pairs
@@ -24,13 +23,7 @@ CLEAN: dict[Format, dict[str, Any]] = {
 
 
 def take(form: Format, given: list[bytes]) -> Taken:
-    ends = np.cumsum([len(line) + 1 for line in given])
-    data = b"\n".join(given)
-    return acceptance(form).take(data, given, delimiters(data, ends))
-
-
-def quotes(line: bytes) -> int:
-    return int(delimiters(line, np.array([len(line)]))[0])
+    return acceptance(form).take(b"\n".join(given), given)
 
 
 def check_taken(form: Format, given: list[bytes]) -> None:
@@ -92,7 +85,7 @@ class TestRich:
     @given(lines(chats()))
     @settings(max_examples=200, deadline=None)
     def test_a_chat_that_is_accepted_has_no_findings(self, line: bytes) -> None:
-        accepted = accept_rich(line, quotes(line))
+        accepted = accept_rich(line)
         if accepted is not None:
             shape, texts = accepted
             assert explain(line, 1, "chat") == []
@@ -108,22 +101,22 @@ class TestRich:
             {"role": "tool", "tool_call_id": "1", "content": "here"},
             {"role": "assistant", "content": "There.", "weight": 1}], "tools": tools}
         line = json.dumps(value).encode()
-        accepted = accept_rich(line, quotes(line))
+        accepted = accept_rich(line)
         assert accepted is not None
         assert accepted[0].roles == ("tools", "user", "assistant", "call", "tool", "assistant")
         call["function"] = {"name": "find", "arguments": '{"city": 3}'}
         wrong = json.dumps(value).encode()
-        assert accept_rich(wrong, quotes(wrong)) is None
+        assert accept_rich(wrong) is None
 
     def test_an_example_that_ends_untrained_is_left(self) -> None:
         value = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
         line = json.dumps(value).encode()
-        assert accept_rich(line, quotes(line)) is None
+        assert accept_rich(line) is None
 
 
-class TestDelimiters:
-    @given(st.lists(st.text(st.sampled_from('a"\\'), max_size=12), min_size=1, max_size=5))
-    def test_counts_as_a_reader_would(self, given: list[str]) -> None:
-        encoded = [json.dumps(text).encode() for text in given]
-        data = b"\n".join(encoded)
-        assert delimiters(data, np.cumsum([len(line) + 1 for line in encoded])).tolist() == [2] * len(given)
+class TestMarks:
+    @given(st.lists(st.text(st.sampled_from('a"\\u0\0'), max_size=12), min_size=1, max_size=5))
+    def test_are_what_a_reader_would_see(self, given: list[str]) -> None:
+        seen = marks(b"\n".join([json.dumps(text).encode() for text in given]))
+        assert seen.delimiters == 2 * len(given)
+        assert seen.spells_nul == any("\0" in text for text in given)
