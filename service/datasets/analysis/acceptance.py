@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from service.datasets.analysis.quotes import marks
+from service.datasets.analysis.quotes import delimiters, marks
 from service.datasets.analysis.shapes import ROLES, Shape, shape_of
 from service.datasets.validation.contents import LONG_TEXT
 from service.datasets.validation.formats import Format
@@ -151,7 +151,7 @@ class Acceptance:
         clean = np.fromiter(map(bool, shapes), np.bool_, len(shapes))
         strings = sum(sizes) * self._quotes[1] + len(sizes) * self._quotes[0]
         # no line has too few quotes, so that if there are not too many in all, there are in none
-        if seen.delimiters - sum([marks(lines[row]).delimiters for row in left]) != strings:
+        if seen.delimiters - sum([delimiters(lines[row]) for row in left]) != strings:
             clean &= self._have_each_key_once(lines, rows, sizes)
         if len(data) > LONG_TEXT:
             clean &= [len(lines[row]) <= LONG_TEXT for row in rows]
@@ -183,7 +183,7 @@ class Acceptance:
 
     def _have_each_key_once(self, lines: list[bytes], rows: list[int], sizes: list[int]) -> list[bool]:
         own, each = self._quotes
-        return [marks(lines[row]).delimiters == own + each * size for row, size in zip(rows, sizes, strict=True)]
+        return [delimiters(lines[row]) == own + each * size for row, size in zip(rows, sizes, strict=True)]
 
 
 _PAIRS = _Orders("[sd]?(ua)*upn", "preferred", "non_preferred")

@@ -21,7 +21,14 @@ class Marks:
     "Whether a text may hold a NUL."
 
 
+def delimiters(line: bytes) -> int:
+    """The same for one line, for which numpy would take long to begin."""
+    escapes = line.replace(b"\\\\", b"") if b"\\\\" in line else line
+    return line.count(b'"') - escapes.count(b'\\"')
+
+
 def marks(data: bytes) -> Marks:
+    """Those of many lines."""
     text = np.frombuffer(data, np.uint8)
     quotes = int(np.count_nonzero(text == _QUOTE))
     backslashes = np.flatnonzero(text == _BACKSLASH)

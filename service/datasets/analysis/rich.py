@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from service.datasets.analysis.quotes import marks
+from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.analysis.toolsets import Toolset, Toolsets
 from service.datasets.validation.contents import LONG_TEXT
@@ -81,7 +81,7 @@ def accept_rich(line: bytes) -> tuple[Shape, list[str]] | None:
     heard.quotes += 2 * (chat.parallel_tool_calls is not UNSET)
     if not all(map(heard.take, chat.messages)) or not _ORDER.fullmatch(heard.order):
         return None
-    if not heard.trained[-1] or marks(line).delimiters != heard.quotes:
+    if not heard.trained[-1] or delimiters(line) != heard.quotes:
         return None
     return shape_of(tuple(heard.roles), tuple(heard.trained)), heard.texts
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service.datasets.analysis.quotes import marks
+from service.datasets.analysis.quotes import delimiters
 from service.datasets.validation.findings import Place
 from service.datasets.validation.formats import check, read
 from service.datasets.validation.schemas import Budget, Costly, Parameters
@@ -61,4 +61,4 @@ def _look(raw: bytes) -> Toolset | None:
     if check(line, 1, "chat") or not (said := read(line, "chat")) or said[0][0] != "tools":
         return None
     known = declared({"tools": msgspec.json.decode(raw)}, Place.example(0))
-    return Toolset(said[0][1], marks(raw).delimiters, known.functions)
+    return Toolset(said[0][1], delimiters(raw), known.functions)

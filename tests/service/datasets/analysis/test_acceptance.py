@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.datasets.analysis.acceptance import Taken, acceptance
-from service.datasets.analysis.quotes import marks
+from service.datasets.analysis.quotes import delimiters, marks
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.validation.formats import Format, explain, read
 from tests.service.datasets.analysis.lines_of_data import chats, completions, lines, pairs
@@ -117,6 +117,8 @@ class TestRich:
 class TestMarks:
     @given(st.lists(st.text(st.sampled_from('a"\\u0\0'), max_size=12), min_size=1, max_size=5))
     def test_are_what_a_reader_would_see(self, given: list[str]) -> None:
-        seen = marks(b"\n".join([json.dumps(text).encode() for text in given]))
+        encoded = [json.dumps(text).encode() for text in given]
+        seen = marks(b"\n".join(encoded))
+        assert [delimiters(line) for line in encoded] == [2] * len(given)
         assert seen.delimiters == 2 * len(given)
         assert seen.spells_nul == any("\0" in text for text in given)
