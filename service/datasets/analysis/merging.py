@@ -9,7 +9,7 @@ from service.datasets.analysis import near_duplicates
 from service.datasets.analysis.batches import Flag, Summary
 from service.datasets.analysis.columns import Columns, Gathering
 from service.datasets.analysis.duplicates import Repeats, contradictions, repeats, told
-from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.measuring import measures
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.quality import judge
 from service.datasets.analysis.reading import count_blanks
@@ -54,7 +54,7 @@ class _Whole:
         self.gathering = Gathering()
         self.format: Format | None = None
         self._sums = TokenSums()
-        self._summaries: dict[str, list[Summary]] = {}
+        self._summaries: dict[str, Summary] = {}
         self._bytes = self._lines = self._filled = 0
         self._blanks = range(0)
 
@@ -66,8 +66,8 @@ class _Whole:
         self.tally.include(segment.tally, self._lines)
         self._sums.include(segment.sums)
         self.gathering.add(segment.columns, lines=self._lines, offset=self._bytes)
-        for name, summary in segment.summaries.items():
-            self._summaries.setdefault(name, []).append(summary)
+        if segment.summaries:
+            self._include(segment.summaries)
         self._lines += segment.lines
         self._filled += segment.filled
         self._bytes += segment.size
@@ -81,15 +81,17 @@ class _Whole:
                        contexts=self.options.contexts)
         word, reasons = verdict(self.tally, examples=examples, bad_lines=self._filled - examples)
         quality, privacy = judge(
-            self._merged_summaries(), tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
+            self._summaries, tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
             examples=examples, format=self.format, lines=self._filled) if self.options.full else (None, None)
         return Report(format=self.format, bytes=size, lines=self._lines, examples=examples,
                       errors=self.tally.total("error"), warnings=self.tally.total("warning"),
                       infos=self.tally.total("info"), counts=self.tally.by_kind(), verdict=word, reasons=reasons,
                       tokens=tokens, duplicates=duplicates, quality=quality, privacy=privacy)
 
-    def _merged_summaries(self) -> dict[str, Summary]:
-        return {measure.name: measure.merge(self._summaries.get(measure.name, [])) for measure in MEASURES}
+    def _include(self, summaries: dict[str, Summary]) -> None:
+        for measure in measures():
+            before = [self._summaries[measure.name]] if measure.name in self._summaries else []
+            self._summaries[measure.name] = measure.merge([*before, summaries[measure.name]])
 
 
 def _compare(columns: Columns, tally: Tally, form: Format | None, options: Options) -> Duplicates:

@@ -7,10 +7,10 @@ again, whether one file is searched or two are compared.
 """
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from struct import Struct
 
 import numpy as np
-import rensa
 from numpy.typing import NDArray
 
 from service.datasets.analysis.batches import Batch
@@ -65,7 +65,7 @@ def _signatures(batch: Batch) -> tuple[NDArray[np.uint32], Indexes]:
     rows = np.concatenate([[0], np.cumsum(lengths)])[batch.firsts]
     if len(rows) < 2:
         return np.zeros((0, _PERMUTATIONS), np.uint32), rows
-    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+    matrix = import_module("rensa").RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, rows.astype(np.uint64), _PERMUTATIONS, _SEED)
     packed = b"".join([_pack(*row) for row in matrix.to_rows()])
     return np.frombuffer(packed, np.uint32).reshape(-1, _PERMUTATIONS), rows

@@ -8,15 +8,14 @@ from service.datasets.analysis.acceptance import Taken, acceptance
 from service.datasets.analysis.blocks import Block, LongLine
 from service.datasets.analysis.columns import Arrays
 from service.datasets.analysis.examples import Counted, Gathered, rest_of
-from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.measuring import measures
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.formats import Format, check, read
-from service.datasets.validation.lines import BOM, MAX_LINE_BYTES
-from service.settings import MiB
+from service.datasets.validation.lines import BOM, MAX_LINE_BYTES, MiB
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -28,7 +27,7 @@ class Reader:
         self.tally = Tally(options.keep)
         self.sums = TokenSums()
         self.parts: list[Arrays] = []
-        self.measures = [measure() for measure in MEASURES] if options.full else []
+        self.measures = [measure() for measure in measures()] if options.full else []
         self.lines = 0
         self.filled = 0
         "Lines that are not blank."

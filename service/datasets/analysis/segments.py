@@ -15,8 +15,7 @@ from service.datasets.analysis.reading import Reader
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.formats import Format, detect
-from service.datasets.validation.lines import MAX_LINE_BYTES
-from service.settings import MiB
+from service.datasets.validation.lines import MAX_LINE_BYTES, MiB
 
 _FIRST_LOOK = 64 * 1024
 _HEAD_LINES = 100
