@@ -126,7 +126,7 @@ def _end(process: BaseProcess) -> None:
 
 def _arriving(work: Work, board: _Board, helpers: list[BaseProcess], progress: Progress) -> Iterator[Segment]:
     def tell() -> None:
-        progress(board.done.value, work.parts[-1].end)
+        progress(min(board.done.value, work.parts[-1].end), work.parts[-1].end)
 
     for part in work.parts:
         result = board.found(part)

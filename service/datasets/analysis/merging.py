@@ -18,6 +18,7 @@ from service.datasets.analysis.segments import Segment
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums, stats
 from service.datasets.analysis.verdicts import judge_size, verdict
+from service.datasets.validation.endings import carriage_returns, no_final_newline
 from service.datasets.validation.findings import Finding, Severity
 from service.datasets.validation.formats import Format
 
@@ -33,11 +34,13 @@ class Merged:
 def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged:
     """The report on a file of `size` bytes from its segments in their order, of which only one is held at a time."""
     whole = _Whole(options)
-    for segment in segments:
-        whole.add(segment)
-        if segment.is_utf16:
-            break
-    columns = whole.gathering.columns()
+    with whole.gathering:
+        for segment in segments:
+            whole.add(segment)
+            if segment.is_utf16:
+                break
+        columns = whole.gathering.columns()
+    whole.tell_endings()
     duplicates = _compare(columns, whole.tally, whole.format, options)
     report = whole.report(columns, duplicates, size)
     columns.release()
@@ -57,6 +60,8 @@ class _Whole:
         self._summaries: dict[str, Summary] = {}
         self._bytes = self._lines = self._filled = 0
         self._blanks = range(0)
+        self._carriage_return = 0
+        self._is_ended = True
 
     def add(self, segment: Segment) -> None:
         if segment.filled:
@@ -68,11 +73,22 @@ class _Whole:
         self.gathering.add(segment.columns, lines=self._lines, offset=self._bytes)
         if segment.summaries:
             self._include(segment.summaries)
+        if segment.carriage_return and not self._carriage_return:
+            self._carriage_return = self._lines + segment.carriage_return
+        if segment.size:
+            self._is_ended = segment.is_ended or segment.is_utf16
         self._lines += segment.lines
         self._filled += segment.filled
         self._bytes += segment.size
         if segment.blanks:
             self._blanks = range(self._blanks.start or self._lines - segment.blanks + 1, self._lines + 1)
+
+    def tell_endings(self) -> None:
+        """What is said once for a file about how its lines end."""
+        if self._carriage_return:
+            self.tally.add([carriage_returns(self._carriage_return)])
+        if not self._is_ended and not self._blanks:
+            self.tally.add([no_final_newline(self._lines)])
 
     def report(self, columns: Columns, duplicates: Duplicates, size: int) -> Report:
         examples = len(columns)
@@ -110,7 +126,8 @@ def _compare(columns: Columns, tally: Tally, form: Format | None, options: Optio
 
 
 def _near(columns: Columns) -> Repeats:
-    heads = near_duplicates.heads(columns.bands, skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
+    heads = near_duplicates.heads(columns.bands, release=columns.release,
+                                  skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
     columns.release()
     rows = np.flatnonzero(heads != np.arange(len(heads)))
     return Repeats(rows, heads[rows].astype(np.int64))

@@ -31,6 +31,8 @@ class Reader:
         self.lines = 0
         self.filled = 0
         "Lines that are not blank."
+        self.carriage_return = 0
+        "The number of the first line that ends in a carriage return, 0 as long as none does."
         self.is_utf16 = False
         self._format = format
         self._options = options
@@ -47,7 +49,14 @@ class Reader:
         if self._begins and not self.lines:
             block = self._beginning(block)
         if not self.is_utf16:
+            if not self.carriage_return:
+                self._look_for_carriage_return(block.data)
             self._read(block)
+
+    def _look_for_carriage_return(self, data: bytes) -> None:
+        at = data.find(b"\r\n")
+        if at >= 0 or data.endswith(b"\r"):
+            self.carriage_return = self.lines + 1 + data.count(b"\n", 0, at if at >= 0 else len(data))
 
     def close(self) -> int:
         """Settle what is open. How many blank lines stand at the end: what follows decides what they are."""
