@@ -20,7 +20,7 @@ from service.datasets.analysis.merging import merge
 from service.datasets.analysis.running import Options, analyse
 from service.datasets.analysis.segments import Segment, analyse_segment
 from service.datasets.analysis.tokens import encode
-from service.settings import MiB
+from service.datasets.validation.lines import MiB
 
 _TOKENIZERS = ("cl100k_base", "o200k_base")  # the first is what the published script counts with
 

@@ -1,6 +1,7 @@
 """A file is analysed alike on one process or several, in little memory, and an interrupt leaves nothing."""
 
 import json
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -52,6 +53,20 @@ class TestAnalyse:
         assert one.report.counts["invalid_json"] == 20
         assert [done for done, _ in told] == sorted(done for done, _ in told)
         assert told[-1] == (path.stat().st_size, path.stat().st_size)
+
+    def test_what_a_killed_process_left_undone_is_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(running, "_WORTH", 0)
+        path, killed = write(tmp_path / "chats.jsonl", 60_000), []
+
+        def kill(_done: int, _all: int) -> None:
+            if not killed:
+                killed.extend(helper for helper in multiprocessing.active_children() if helper.pid)
+                for helper in killed:
+                    helper.kill()
+
+        found = analyse_whole(path, processes=2, options=BASIC, progress=kill)
+        assert killed
+        assert found.report.counts["invalid_json"] == 60
 
     def test_an_interrupt_leaves_no_process_and_no_file(self, tmp_path: Path) -> None:
         path = write(tmp_path / "chats.jsonl", 200_000)
