@@ -83,7 +83,7 @@ class Gathering:
         self._bands = 0
 
     def __enter__(self) -> Self:
-        self._files = {name: self._open.enter_context(tempfile.TemporaryFile()) for name in (*TYPES, BANDS)}
+        self._files = {name: self._open.enter_context(tempfile.TemporaryFile()) for name in (*TYPES, BANDS)}  # noqa: SIM115  # the stack closes them
         return self
 
     def __exit__(self, *_: object) -> None:

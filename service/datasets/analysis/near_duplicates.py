@@ -87,7 +87,8 @@ def heads(
     """For each example the index of the first of its group, its own when it stands alone.
 
     `columns` may lie on disk (a memory map, whose pages `release` lets go); besides it, about 12 bytes for each example
-    are held, and some 40 MB for the part of the keys that is sorted. Those in `skip`, exact duplicates of earlier ones for instance, are left alone.
+    are held, and some 40 MB for the part of the keys that is sorted. Those in `skip`, exact duplicates of earlier ones
+    for instance, are left alone.
     """
     parents = np.arange(len(columns), dtype=np.int32)
     members = _comparable(columns, skip, release)

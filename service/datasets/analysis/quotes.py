@@ -47,7 +47,8 @@ def _escaping(backslashes: NDArray[np.int64]) -> NDArray[np.int64]:
         return backslashes
     places = np.arange(len(backslashes))
     starts = np.maximum.accumulate(np.where(follows, 0, places))
-    return backslashes[(places - starts) % 2 == 0]
+    escaping: NDArray[np.int64] = backslashes[(places - starts) % 2 == 0]
+    return escaping
 
 
 def _spell_nul(text: NDArray[np.uint8], digits: NDArray[np.int64]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.datasets.analysis.acceptance import Taken, acceptance
 from service.datasets.analysis.quotes import delimiters, marks
 from service.datasets.analysis.rich import accept_rich
-from service.datasets.validation.formats import Format, explain, read
+from service.datasets.validation.formats import Format, check, read
 from tests.service.datasets.analysis.lines_of_data import chats, completions, lines, pairs
 
 CLEAN: dict[Format, dict[str, Any]] = {
@@ -34,7 +34,7 @@ def check_taken(form: Format, given: list[bytes]) -> None:
     for row, shape in zip(taken.rows, taken.shapes, strict=True):
         texts = taken.texts[at:at + len(shape.roles)]
         at += len(shape.roles)
-        assert explain(given[row], 1, form) == []
+        assert check(given[row], 1, form) == []
         assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(given[row], form)
     assert at == len(taken.texts)
 
@@ -88,7 +88,7 @@ class TestRich:
         accepted = accept_rich(line)
         if accepted is not None:
             shape, texts = accepted
-            assert explain(line, 1, "chat") == []
+            assert check(line, 1, "chat") == []
             assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(line, "chat")
 
     def test_calls_that_are_answered_are_accepted(self) -> None:
@@ -112,6 +112,23 @@ class TestRich:
         value = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
         line = json.dumps(value).encode()
         assert accept_rich(line) is None
+
+
+WORDS = st.sampled_from(["", "x", "é", "\x00", "\ud800", 'a":', '"', "\\", "user"])
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "bot"]),
+     "content": WORDS | st.none()},
+    optional={"name": WORDS, "weight": st.sampled_from([0, 1, 2, True, 1.0, None]), "x": WORDS})
+
+
+@given(st.lists(MESSAGES, max_size=4), st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]))
+def test_the_fast_way_never_passes_what_the_slow_way_finds(messages: list[Any], separators: tuple[str, str]) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps({"messages": messages}, separators=separators, ensure_ascii=ascii_only)
+        line = text.encode(errors="surrogatepass")
+        check_taken("chat", [line])
+        if accept_rich(line) is not None:
+            assert check(line, 1, "chat") == []
 
 
 class TestMarks:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,8 @@ class TestAnalyse:
 
     def test_what_a_killed_process_left_undone_is_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(running, "_WORTH", 0)
-        path, killed = write(tmp_path / "chats.jsonl", 60_000), []
+        path = write(tmp_path / "chats.jsonl", 60_000)
+        killed: list[BaseProcess] = []
 
         def kill(_done: int, _all: int) -> None:
             if not killed:
