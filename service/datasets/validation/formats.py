@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.datasets.validation.acceptance import is_clean
 from service.datasets.validation.chat import check_chat
 from service.datasets.validation.completion import check_completion
 from service.datasets.validation.contents import image_parts
@@ -47,11 +46,6 @@ def detect(lines: Sequence[bytes]) -> Format | None:
 
 def check(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A002
     """Everything that is wrong with one line, up to 100 findings; nothing when it can be trained on as it is."""
-    return [] if format == "chat" and is_clean(line) else explain(line, number, format)
-
-
-def explain(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A002
-    """The same by the slow way alone."""
     place = Place.example(number)
     if not line or line.isspace():
         return [Finding("info", "blank_line", number, None, f"Line {number} is empty.", "Remove it.")]
