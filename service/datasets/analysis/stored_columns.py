@@ -1,9 +1,10 @@
 """Columns where they are stored, read by ranges of bytes: what is looked at of millions of examples is what is read."""
 
 import io
+import re
 import struct
 import zipfile
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.analysis.columns import TYPES
+from service.datasets.analysis.rows import TOLD
 from service.datasets.analysis.suspicion import NoColumns
 
 ReadRange = Callable[[int, int], bytes]
@@ -18,6 +20,9 @@ ReadRange = Callable[[int, int], bytes]
 _WHOLE = 1 << 20  # what is no larger is read at once: one look at a store far away costs more than its bytes
 _HEAD = 1024  # holds the header of an entry, and that of the array in it
 _LOCAL = struct.Struct("<4s22xHH")  # of a zip file: signature, length of the name, length of the extra field
+_ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '(?P<kind>[^']*)', 'fortran_order': False,"
+                    rb" 'shape': \((?P<rows>[0-9]{1,12}),\), \} *\n", re.DOTALL)
+"""The header of an array of one dimension, as numpy writes it."""
 _BLOCK = 1 << 14
 
 
@@ -39,7 +44,7 @@ class StoredColumns:
         self._rows = -1
         self._places: dict[str, _Place] = {}
         try:
-            self._find(("line", "offset", "length", "tokens", "trainable", "flags"))
+            self._find()
         except (EOFError, KeyError, ValueError, NotImplementedError, struct.error, zipfile.BadZipFile) as wrong:
             raise NoColumns from wrong
 
@@ -69,21 +74,22 @@ class StoredColumns:
         lines = self.slice("line", low, high).astype(np.int64)
         return low + int(np.searchsorted(lines, min(line, 2**62)))
 
-    def _find(self, names: tuple[str, ...]) -> None:
+    def _find(self) -> None:
         with zipfile.ZipFile(io.BufferedReader(_Object(self._read, self._size), _BLOCK)) as archive:
-            entries = [archive.getinfo(f"{name}.npy") for name in names]
-        for name, entry in zip(names, entries, strict=True):
+            entries = [archive.getinfo(f"{name}.npy") for name in TOLD]
+        for name, entry in zip(TOLD, entries, strict=True):
             self._places[name] = self._place(entry, np.dtype(TYPES[name]))
 
     def _place(self, entry: zipfile.ZipInfo, kind: np.dtype[Any]) -> _Place:
-        head = self._read(entry.header_offset, min(_HEAD, self._size - entry.header_offset))
-        signature, name, extra = _LOCAL.unpack_from(head)
-        file = io.BytesIO(head[_LOCAL.size + name + extra:])
-        shape, is_fortran, found = _header(file)
-        if signature != b"PK\x03\x04" or entry.compress_type != zipfile.ZIP_STORED or found != kind or is_fortran:
+        at = entry.header_offset
+        if not 0 <= at < self._size or entry.compress_type != zipfile.ZIP_STORED:
             raise NoColumns
-        start = entry.header_offset + _LOCAL.size + name + extra + file.tell()
-        [rows] = shape
+        head = self._read(at, min(_HEAD, self._size - at))
+        signature, name, extra = _LOCAL.unpack_from(head)
+        found = _ARRAY.match(head, _LOCAL.size + name + extra)
+        if signature != b"PK\x03\x04" or found is None or found["kind"] != kind.str.encode():
+            raise NoColumns
+        start, rows = at + found.end(), int(found["rows"])
         if self._rows not in {-1, rows} or start + rows * kind.itemsize > self._size:
             raise NoColumns
         self._rows = rows
@@ -93,13 +99,6 @@ class StoredColumns:
 def _at_once(read_range: ReadRange, size: int) -> ReadRange:
     data = read_range(0, size) if size else b""
     return lambda start, length: data[start:start + length]
-
-
-def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
-        raise NoColumns
-    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
-    return found
 
 
 class _Object(io.RawIOBase):
@@ -121,7 +120,7 @@ class _Object(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
         length = min(len(view), self._size - self._at)
         if length <= 0:
