@@ -22,6 +22,15 @@ class ModelNotAvailable(InvalidRequest):
         super().__init__(f"{message} {reason}" if reason else message)
 
 
+class ModelRetired(InvalidRequest):
+    """Can no longer be trained; a pre-flight blocks in the same words."""
+
+    param = "model"
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(f"{words} Choose another model: GET /v1/models lists what there is.", code=code)
+
+
 class BaseModelNotDeletable(Forbidden):
     code = "base_model_not_deletable"
 

@@ -1,7 +1,7 @@
 """What is done with models: names found, tuned models registered, renamed, deleted; machines and speeds noted."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Literal
 
 from sqlalchemy import func
@@ -16,6 +16,7 @@ from service.catalog.errors import (
     MethodNotAvailable,
     ModelNotAvailable,
     ModelNotFound,
+    ModelRetired,
     TuningNotAvailable,
 )
 from service.catalog.schemas import Model
@@ -75,7 +76,10 @@ def _artifact(tuned: TunedModel) -> Artifact:
 
 
 def resolve_for_training(session: Session, name: str, method: MethodName) -> ResolvedModel:
-    """The model of this name if `method` can train it here. Raises ModelNotAvailable or MethodNotAvailable."""
+    """The model of this name if `method` can train it here. Raises ModelNotAvailable, MethodNotAvailable, ModelRetired.
+
+    ModelRetired also for what was tuned from a base that can no longer be trained.
+    """
     try:
         model = resolve(session, name)
     except ModelNotFound as unknown:
@@ -85,7 +89,19 @@ def resolve_for_training(session: Session, name: str, method: MethodName) -> Res
                                       " GET /v1/models lists what there is.")
     if method not in model.base.methods:
         raise MethodNotAvailable(model.name, method, ", ".join(model.base.methods) or "none")
+    retired = retirement(model.base, database_now(session).date())
+    if retired is not None:
+        raise ModelRetired(*retired)
     return model
+
+
+def retirement(base: BaseModelEntry, today: date) -> tuple[str, str] | None:
+    """Why a model can no longer be trained, as a code and in words; None while it can."""
+    if base.shutdown_date is not None and base.shutdown_date <= today:
+        return "model_shut_down", f"{base.id} was shut down on {base.shutdown_date}."
+    if base.training_ends is not None and base.training_ends <= today:
+        return "training_ended", f"Training of {base.id} ended on {base.training_ends}."
+    return None
 
 
 def check_tuning(model: ResolvedModel, tuning: TuningName) -> None:

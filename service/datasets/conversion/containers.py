@@ -149,8 +149,13 @@ def _table(path: Path) -> Iterator[Row | Unconvertible]:
     delimiter = max("\t,;|", key=first.count)
     csv.field_size_limit(MAX_ROW_BYTES)
     with path.open(encoding=encoding, errors="replace", newline="") as text:
-        reader = csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
-        header = next(reader, [])
+        # In pieces: a line without end is a field that is too long, and not held.
+        lines = iter(lambda: text.readline(MAX_ROW_BYTES), "")
+        reader = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
+        try:
+            header = next(reader, [])
+        except csv.Error as wrong:
+            raise UnknownContainer("The headings in the first line are too long, or quoted wrongly.") from wrong
         while True:
             try:
                 fields = next(reader)

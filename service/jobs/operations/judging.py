@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry, MethodName
 from service.catalog.estimates import Estimate
 from service.datasets.analysis.report import Report
@@ -61,10 +62,9 @@ def about_retirement(entry: BaseModelEntry, today: date) -> Iterator[Reason]:
     """A model that is gone cannot be trained; one that goes soon takes every model tuned from it along."""
     soon = today + timedelta(days=settings().retirement_warning_days)
     ends, shut = entry.training_ends, entry.shutdown_date
-    if shut is not None and shut <= today:
-        yield block("model_shut_down", f"{entry.id} was shut down on {shut}.", "model")
-    elif ends is not None and ends <= today:
-        yield block("training_ended", f"Training of {entry.id} ended on {ends}.", "model")
+    retired = catalog.retirement(entry, today)
+    if retired is not None:
+        yield block(*retired, "model")
     elif shut is not None and shut <= soon:
         yield warn("model_retires", f"{entry.id} SHUTS DOWN ON {shut}, in {_days(shut - today)}, and every model tuned"
                    " from it stops with it. What you pay for now is gone then: think of a model of your own house.",

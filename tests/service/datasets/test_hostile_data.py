@@ -1,14 +1,12 @@
 """Data and requests that were made to do harm: each ends in an answer, a report, or a failure in words."""
 
-import json
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from service.kit.database import transaction
 from tests.fixtures.api import Tenant
-from tests.service.datasets.making import DATASETS, ask, asked, built, chat, chats, dataset, error, get, upload, work
+from tests.service.datasets.making import DATASETS, ask, built, chats, dataset, get, upload, work
 
 ODD_LINES = [
     b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "a"}]}\n',
