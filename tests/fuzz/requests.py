@@ -44,7 +44,8 @@ class Ids:
             self.learn(answer.get(inner))
         if answer.get("object") == "list" and isinstance(answer.get("data"), list):
             for each in answer["data"][:2]:
-                self.learn(each)
+                if isinstance(each, dict) and str(each.get("object")).startswith("dataset"):
+                    self.learn(each)  # not projects or keys: those that the roles live by must stay out of reach
         self.learn_place(answer)
         parameter = LEARNED.get(str(answer.get("object")))
         if parameter and isinstance(answer.get("id"), str) and "deleted" not in answer:

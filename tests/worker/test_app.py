@@ -121,3 +121,11 @@ def test_every_kind_of_work_has_a_task() -> None:
     assert set(framework.TASKS) == set(Work)
     assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
         Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT}, "only these may be given up without a word"
+
+
+def test_a_cause_that_postgres_cannot_hold_is_written_all_the_same(item: str) -> None:
+    """Else the item would be started for ever: neither put off nor given up."""
+    framework.run(failing(ValueError("a\x00b\ud800" + "c" * 100_000)), item)
+    assert (row(item).state, row(item).failures) == ("pending", 1)
+    assert row(item).last_error.startswith("a\N{REPLACEMENT CHARACTER}b?c")
+    assert len(row(item).last_error) < 10_000

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +19,7 @@ Container = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 Row = dict[str, Any]
 MAX_ROW_BYTES = 16 * MiB
 _READ = MiB
+_LINE_ENDS = ("\n", "\r")
 _STRUCTURE = re.compile(rb'(["\[\]{},])')
 _STRING_ENDS = re.compile(rb'(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)
 _AS_TEXT = ("tools", "functions")
@@ -141,6 +142,29 @@ def _encoding(head: bytes) -> str:
     return "utf-8-sig"
 
 
+class _TableLines:
+    """Lines of a table without their NULs; one that is too long is an error of its row, and never held."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._piece()
+        if not line:
+            raise StopIteration
+        if len(line) < MAX_ROW_BYTES or line.endswith(_LINE_ENDS):
+            return line.replace("\0", "")
+        while line and not line.endswith(_LINE_ENDS):
+            line = self._piece()
+        raise csv.Error("a line that is too long")
+
+    def _piece(self) -> str:
+        return self._text.readline(MAX_ROW_BYTES)
+
+
 def _table(path: Path) -> Iterator[Row | Unconvertible]:
     with path.open("rb") as file:
         head = file.read(_READ)
@@ -149,9 +173,7 @@ def _table(path: Path) -> Iterator[Row | Unconvertible]:
     delimiter = max("\t,;|", key=first.count)
     csv.field_size_limit(MAX_ROW_BYTES)
     with path.open(encoding=encoding, errors="replace", newline="") as text:
-        # In pieces: a line without end is a field that is too long, and not held.
-        lines = iter(lambda: text.readline(MAX_ROW_BYTES), "")
-        reader = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
+        reader = csv.reader(_TableLines(text), delimiter=delimiter)
         try:
             header = next(reader, [])
         except csv.Error as wrong:
