@@ -279,8 +279,7 @@ class TestWhatEndsBeforeItIsPrepared:
 
     def test_a_job_on_a_model_whose_training_has_ended_is_refused_in_the_words_of_its_preflight(
             self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-        gone = catalog.find_base_model(BASE)
-        assert gone is not None
+        gone = MODELS[BASE]
         for change, code in (({"training_ends": date(2026, 1, 1)}, "training_ended"),
                              ({"shutdown_date": date(2026, 1, 1)}, "model_shut_down")):
             retired = gone.model_copy(update=change)
