@@ -37,6 +37,10 @@ ODD_FILES = [
 ]
 
 
+EXTRAS: list[dict[str, Any]] = [{"shape": "openai"}, {"shape": "sharegpt"}, {"shape": "alpaca"},
+                                {"mapping": {"user": "{a}", "assistant": "b"}}]
+
+
 def stuck(tenant: Tenant) -> list[Any]:
     with transaction(tenant.scope) as session:
         return [tuple(each) for each in session.execute(text(
@@ -49,8 +53,7 @@ class TestSources:
         wrong = []
         for data in (*ODD_LINES, *ODD_FILES):
             file_id = upload(tenant, data, purpose="user_data", name="a.csv")
-            for extra in ({}, {"shape": "openai"}, {"shape": "sharegpt"}, {"shape": "alpaca"},
-                          {"mapping": {"user": "{a}", "assistant": "b"}}):
+            for extra in ({}, *EXTRAS):
                 answer = tenant.client.post(f"{DATASETS}/previews", json={
                     "source": {"type": "file", "file_id": file_id, **extra}})
                 if answer.status_code != 200:
@@ -61,8 +64,7 @@ class TestSources:
         dataset_id, made = dataset(tenant), []
         for number, data in enumerate([*ODD_LINES, *ODD_FILES]):
             file_id = upload(tenant, data, purpose="user_data", name=("a.csv", "b.jsonl", "c.parquet")[number % 3])
-            for extra in ({}, {"shape": "alpaca"}, {"shape": "openai"},
-                          {"mapping": {"user": "{a}", "assistant": "b"}}):
+            for extra in ({}, EXTRAS[number % len(EXTRAS)]):
                 answer = ask(tenant, dataset_id, {"type": "file", "file_id": file_id, **extra})
                 assert answer.status_code == 200, answer.text
                 made.append((data[:40], answer.json()["id"]))
