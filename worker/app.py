@@ -38,6 +38,7 @@ from service.kit.work import Claim, LeaseLost, Queue, Work
 from service.settings import settings
 
 _log = logging.getLogger(__name__)
+_LONGEST_CAUSE = 2000
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
                    "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.reviews",
                    "worker.tasks.versions", "worker.tasks.webhooks")
@@ -208,13 +209,19 @@ def _carry_out(entry: Task, claim: Claim) -> None:
 
 
 def _retry(entry: Task, claim: Claim, trouble: Exception) -> None:
-    cause = str(trouble) or type(trouble).__name__
+    cause = _in_words(trouble)
     if claim.failures >= work.MAX_FAILURES:
         _abandon(entry, claim, cause)
         return
     delay = backoff(claim.failures, at_least=getattr(trouble, "retry_after", None))
     with unit_of_work(claim) as session:
         work.postpone(session, claim, delay, failed=True, error=cause)
+
+
+def _in_words(trouble: Exception) -> str:
+    """Without what Postgres refuses: an item whose cause cannot be written would be started for ever."""
+    words = str(trouble)[:_LONGEST_CAUSE].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return words or type(trouble).__name__
 
 
 def _abandon(entry: Task, claim: Claim, cause: str) -> None:

@@ -75,7 +75,10 @@ def _artifact(tuned: TunedModel) -> Artifact:
 
 
 def resolve_for_training(session: Session, name: str, method: MethodName) -> ResolvedModel:
-    """The model of this name if `method` can train it here. Raises ModelNotAvailable or MethodNotAvailable."""
+    """The model of this name if `method` can train it here and now. Raises ModelNotAvailable or MethodNotAvailable.
+
+    What was tuned from a base that can no longer be trained cannot be trained on either.
+    """
     try:
         model = resolve(session, name)
     except ModelNotFound as unknown:

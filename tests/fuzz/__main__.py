@@ -17,13 +17,15 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from openai import OpenAI
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import load, versions
-from tests.fixtures.whole_house import WholeHouse, chat_lines, make_base, running_house
+from tests.fixtures.whole_house import BASE, WholeHouse, chat_lines, make_base, running_house, until
 from tests.fuzz.requests import Attack, Attacker, Ids
 from tests.isolation.test_hostile import Judge
 
@@ -98,9 +100,32 @@ def settle(house: WholeHouse) -> tuple[dict[str, str | None], Ids]:
                  client.files.create(file=("a.jsonl", chat_lines(12)), purpose="fine-tune"),
                  client.webhooks.create(name="a", url="https://example.com/", event_types=["fine_tuning.job.failed"])):
         ids.learn(made.to_dict())
+    settle_dataset(client, ids)
     ready = house.ready
     return {"project": ready["api_key"], "stranger": created.api_key.value, "admin": ready["admin_key"],
             "nobody": None}, ids
+
+
+def settle_dataset(client: OpenAI, ids: Ids) -> None:
+    """A data set with a version, a review of it with items, a preview and a pre-flight, so that these are reached."""
+    def ask(path: str, **body: Any) -> Any:
+        answer = client.post(path, cast_to=object, body=body)
+        ids.learn(answer)
+        return answer
+
+    [file_id] = ids.seen["file_id"]
+    dataset = ask("/datasets", name="fuzzed")
+    version = ask(f"/datasets/{dataset['id']}/versions", source={"type": "file", "file_id": file_id})
+    place = f"/datasets/{dataset['id']}/versions/{version['id']}"
+    review = ask(f"{place}/reviews", flagged="all", sampled={"percent": 100})
+    items = f"{place}/reviews/{review['id']}/items"
+
+    def listed() -> Any:
+        return client.get(items, cast_to=object)
+    until(lambda: bool(listed()["data"]), 60, "the review has items")
+    ids.learn(listed())
+    ask(f"{place}/previews", model=BASE)
+    ask("/fine_tuning/preflights", model=BASE, training_file=version["id"])
 
 
 def fuzz(house: WholeHouse, count: int, seed: int) -> Tally:

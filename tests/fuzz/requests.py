@@ -3,6 +3,7 @@
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +15,17 @@ from tests.isolation.test_hostile import CONTENT_TYPES, HEADERS, NAMES, QUERY, R
 LEARNED = {"file": "file_id", "upload": "upload_id", "fine_tuning.job": "fine_tuning_job_id",
            "webhook_endpoint": "webhook_endpoint_id", "organization.project": "project_id",
            "organization.project.service_account": "service_account_id", "organization.admin_api_key": "key_id",
-           "organization.project.service_account.api_key": "api_key_id"}
+           "organization.project.service_account.api_key": "api_key_id", "dataset": "dataset_id",
+           "fine_tuning.preflight": "preflight_id"}
 """The path parameter that an answer's id belongs to, by the answer's `object`."""
 _KEPT_IDS = 4
+_KEPT_PLACES = 12
+_VERSION_NAMES = ["@", "x@", "@1", "x@0", "x@-1", "x@1.0", "x@99999999999999999999", "ds_x@-1", "x@\u0661", "dsver_",
+                  "dsver_x", "fuzzed@1", "fuzzed@2", "fuzzed@99", "\U0001f4a9@1", "a@b@1", "ds_@1", "fuzzed @1"]
+_TRANSFORMATIONS: list[dict[str, Any]] = [
+    {"type": "drop_invalid"}, {"type": "deduplicate", "near": True}, {"type": "redact"}, {"type": "shuffle", "seed": 1},
+    {"type": "split", "fraction": 0.5}, {"type": "sample", "examples": 3}, {"type": "merge"}, {"type": "prefer"},
+    {"type": "add_system_prompt", "content": "Be kind."}, {"type": "apply_review", "review_id": "x"}]
 _CHAT = {"model": BASE, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 1}
 
 
@@ -25,14 +34,38 @@ class Ids:
     """Ids that answers have shown, by path parameter; the newest of each are kept."""
 
     seen: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    places: list[dict[str, str]] = field(default_factory=list)
+    "Ids that belong together: a version and its data set, a review of it, and an item of that."
 
     def learn(self, answer: Any) -> None:
         if not isinstance(answer, dict):
             return
-        self.learn(answer.get("api_key"))
+        for inner in ("api_key", "item"):
+            self.learn(answer.get(inner))
+        if answer.get("object") == "list" and isinstance(answer.get("data"), list):
+            for each in answer["data"][:2]:
+                if isinstance(each, dict) and str(each.get("object")).startswith("dataset"):
+                    self.learn(each)  # not projects or keys: those that the roles live by must stay out of reach
+        self.learn_place(answer)
         parameter = LEARNED.get(str(answer.get("object")))
         if parameter and isinstance(answer.get("id"), str) and "deleted" not in answer:
             self.seen[parameter] = [*self.seen[parameter], answer["id"]][-_KEPT_IDS:]
+
+
+    def learn_place(self, answer: dict[str, Any]) -> None:
+        match answer:
+            case {"object": "dataset.version", "id": version, "dataset_id": dataset}:
+                place = {"dataset_id": dataset, "version": version, "other": version}
+            case {"object": "dataset.review", "id": review, "dataset_id": dataset, "version_id": version}:
+                place = {"dataset_id": dataset, "version": version, "other": version, "review_id": review}
+            case {"object": "dataset.review.item", "id": item, "review_id": review}:
+                place = next((each | {"item_id": item} for each in self.places if each.get("review_id") == review), {})
+            case {"object": "dataset.preview", "id": preview, "version_id": version}:
+                place = next((each | {"preview_id": preview} for each in self.places if each["version"] == version), {})
+            case _:
+                return
+        if place and place not in self.places:
+            self.places = [*self.places, place][-_KEPT_PLACES:]
 
 
 @dataclass(frozen=True)
@@ -77,12 +110,39 @@ class Attacker:
         return Attack(str(route), route.method, self.url(route), headers, body, "valid")
 
     def document(self, route: Route) -> dict[str, Any]:
-        document: dict[str, Any] = dict(route.request()["json"])
-        if route.operation == "createChatCompletion":
-            document = dict(_CHAT)
-        if route.operation == "createFineTuningJob":
-            document = {"model": BASE, "training_file": self.known("file_id")}
-        return document
+        """A body that names what there is, where the description alone does not say what that is."""
+        made: dict[str, Callable[[], dict[str, Any]]] = {
+            "createChatCompletion": lambda: dict(_CHAT),
+            "createFineTuningJob": self.job,
+            "createPreflight": lambda: {"model": BASE, **self.files()},
+            "createDataset": lambda: {"name": self.random.choice(["fuzzed", f"no {self.random.random()}", "é"])},
+            "previewDatasetSource": lambda: {"source": {"type": "file", "file_id": self.known("file_id")}},
+            "createDatasetVersion": lambda: {"source": self.source()},
+            "createDatasetPreview": lambda: {"model": BASE},
+            "createDatasetReview": lambda: {"flagged": "all", "sampled": {"percent": 50}},
+            "assignDatasetReviewItem": lambda: {"assignee": self.known("service_account_id")},
+            "modifyProject": lambda: {"training_policy": {"max_verdict": "warn", "min_reviewed_percent": 1.5}}}
+        make = made.get(route.operation)
+        return make() if make else dict(route.request()["json"])
+
+    def files(self) -> dict[str, Any]:
+        return {"training_file": self.data(), "validation_file": self.data()}
+
+    def job(self) -> dict[str, Any]:
+        body = {"model": BASE, "training_file": self.data()}
+        return body | ({"preflight": self.known("preflight_id")} if self.random.random() < 0.3 else {})
+
+    def data(self) -> str:
+        """What a job can be trained on, or something that looks like it."""
+        version = self.random.choice(self.ids.places or [{"version": "dsver_x"}])["version"]
+        return self.random.choice([self.known("file_id"), self.known("file_id"), version, version,
+                                   f"{self.known('dataset_id')}@1", self.random.choice(_VERSION_NAMES)])
+
+    def source(self) -> dict[str, Any]:
+        if self.random.random() < 0.5:
+            return {"type": "file", "file_id": self.known("file_id")}
+        return {"type": "transformation", "transformation": self.random.choice(_TRANSFORMATIONS),
+                "versions": [self.data() for _ in range(self.random.choice([1, 1, 1, 2, 32]))]}
 
     def form(self, route: Route) -> bytes:
         name = "data" if "parts" in route.path else "file"
@@ -96,8 +156,11 @@ class Attacker:
         return self.random.choice(self.ids.seen[parameter] or ["unknown"])
 
     def url(self, route: Route) -> str:
-        return route.url({name: quote(BASE if name == "model" else self.known(name), safe=":")
-                          for name in route.path_parameters})
+        ids = {name: BASE if name == "model" else self.known(name) for name in route.path_parameters}
+        fitting = [place for place in self.ids.places if ids.keys() <= place.keys()]
+        if fitting and self.random.random() < 0.9:
+            ids |= self.random.choice(fitting)
+        return route.url({name: quote(each, safe=":") for name, each in ids.items()})
 
     # -- what is wrong with it -------------------------------------------------------------------------
 

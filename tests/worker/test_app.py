@@ -156,3 +156,11 @@ class TestTimeLimits:
         settings.cache_clear()
         assert ended == [True]
         assert row(found).state == "running", "another worker takes it over when the lease has run out"
+
+
+def test_a_cause_that_postgres_cannot_hold_is_written_all_the_same(item: str) -> None:
+    """Else the item would be started for ever: neither put off nor given up."""
+    framework.run(failing(ValueError("a\x00b\ud800" + "c" * 100_000)), item)
+    assert (row(item).state, row(item).failures) == ("pending", 1)
+    assert row(item).last_error.startswith("a\N{REPLACEMENT CHARACTER}b?c")
+    assert len(row(item).last_error) < 10_000

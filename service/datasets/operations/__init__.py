@@ -13,6 +13,7 @@ from service.datasets.operations.versions import (
     copies,
     descendants,
     find_version,
+    hold,
     lock_dataset,
     resolve_file,
     unfinished,
@@ -21,6 +22,6 @@ from service.datasets.operations.versions import (
 
 __all__ = ["Coverage", "ResolvedFile", "Verdict", "analysis_prefix", "ask_for_count", "columns_key", "copies",
            "count_shown", "coverage", "delete_dataset", "delete_version", "descendants", "find_version", "forget",
-           "known_verdict", "lock_dataset", "policy_problems", "progress", "record_report", "reports_of",
+           "hold", "known_verdict", "lock_dataset", "policy_problems", "progress", "record_report", "reports_of",
            "request_build", "resolve_file", "token_counts", "unfinished", "validation", "verdict", "verdict_problems",
            "versions_of"]

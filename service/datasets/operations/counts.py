@@ -16,7 +16,6 @@ from service.datasets.schemas import reports as schemas
 from service.datasets.tables.counts import TokenCount
 from service.files import queries as file_queries
 from service.kit.database import database_now
-from service.kit.identifiers import new_id
 from service.kit.work import Work, enqueue
 
 _TRY_AGAIN = timedelta(minutes=1)
@@ -56,9 +55,7 @@ def ask_for_count(session: Session, file_id: str, tokenizer: str) -> TokenCount:
     if row is None:
         if queries.number_of_counts(session, file_id) >= _MOST_COUNTS:
             raise TooManyCounts(_MOST_COUNTS)
-        row = TokenCount(id=new_id("count_"), project_id=file.project_id, file_id=file_id, tokenizer=tokenizer)
-        session.add(row)
-        session.flush()
+        row = queries.insert_count(session, project_id=file.project_id, file_id=file_id, tokenizer=tokenizer)
     elif not _is_stale(session, row):
         return row
     row.state, row.problem, row.settled_at, row.bytes_done = "pending", None, None, 0

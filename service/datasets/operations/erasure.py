@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.datasets.tables.versions import Dataset, DatasetVersion
 from service.files import operations as files
+from service.files import queries as file_queries
 from service.files.tables import File
 from service.kit.database import Base, database_now
 
@@ -24,6 +25,7 @@ def delete_version(session: Session, version: DatasetVersion) -> None:
     """
     version.deleted_at = version.deleted_at or database_now(session)
     session.flush()
+    file_queries.lock(session, version.file_id)  # before its report, as whoever reads the file does
     _forget(session, _table(DatasetVersion), version.id)
     _forget(session, _table(File), version.file_id)
     files.discard(session, version.file_id, project_id=version.project_id)

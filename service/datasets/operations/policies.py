@@ -66,7 +66,9 @@ def _carried(session: Session, version: DatasetVersion, generations: int) -> set
 def known_verdict(session: Session, file_id: str) -> str | None:
     """go, warn or block, once the file was read."""
     report = reports.report(session, file_id)
-    return report.verdict if report else None
+    if report is None or report.status != "completed":
+        return None
+    return report.verdict or ("block" if report.errors else "warn" if report.warnings else "go")
 
 
 def policy_problems(session: Session, *, policy: dict[str, Any], file_id: str, version_id: str | None = None,
@@ -129,7 +131,7 @@ def _reviews(version: DatasetVersion) -> str:
 
 
 def _makers(session: Session, version: DatasetVersion) -> set[str | None]:
-    """Everybody who uploaded or made the version or one that it comes from."""
+    """Everybody who uploaded, made or edited the version or one that it comes from."""
     makers: set[str | None] = set()
     names, seen = {version.id}, set[str]()
     while names and len(seen) < _LONGEST_LINEAGE:
@@ -137,9 +139,16 @@ def _makers(session: Session, version: DatasetVersion) -> set[str | None]:
         versions = session.scalars(select(DatasetVersion).where(DatasetVersion.id.in_(names))).all()
         files = names | {each.file_id for each in versions}
         makers |= {each.created_by for each in versions}
+        makers |= {actor for each in versions for actor in _editors(session, each)}
         makers |= set(session.scalars(select(File.created_by).where(File.id.in_(files))))
         names = {name for each in versions for name in (*each.parents, each.source.get("file_id")) if name} - seen
     return makers
+
+
+def _editors(session: Session, version: DatasetVersion) -> set[str]:
+    """Who wrote lines of a version that a review made."""
+    made_by = made_by_review(session, version)
+    return queries.editors(session, made_by[0].id) if made_by is not None else set()
 
 
 def _examples(session: Session, version: DatasetVersion) -> int:

@@ -80,9 +80,8 @@ def begin(session: Session, file_id: str) -> Reading | None:
 
 def _go_on(session: Session, file: File) -> Reading:
     segments = segment_queries.segments(session, file.id)
-    for segment in segments:
-        if segment.object_key is None:
-            enqueue(session, Work.ANALYSE_SEGMENT, segment.id, project_id=file.project_id)
+    for segment_id in segment_queries.forgotten(session, file.id):
+        enqueue(session, Work.ANALYSE_SEGMENT, segment_id, project_id=file.project_id)
     keys = tuple(segment.object_key for segment in segments if segment.object_key is not None)
     step: Literal["split", "merge"] = "merge" if len(keys) == len(segments) else "split"
     return Reading(file.id, file.object_key, file.bytes, step, keys)
@@ -127,6 +126,7 @@ def note_reading(session: Session, file_id: str, done: int) -> None:
 
 def finish_piece(session: Session, read: Piece, object_key: str) -> bool:
     """Record that a segment was read; the last one has them put together. False when nobody wants it any more."""
+    segment_queries.hold_reading(session, read.file_id)
     report = queries.lock_report(session, read.file_id)  # of two that end at once, the second sees the first
     segment = session.get(Segment, read.id)
     if report is None or segment is None:

@@ -1,7 +1,7 @@
 """What a file would become as a version, from its beginning and without making anything."""
 
 import itertools
-import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from service.datasets.errors import NotASource
 from service.datasets.operations import making
 from service.datasets.operations.building import SOURCES, Input
+from service.datasets.operations.examples import parsed
+from service.datasets.operations.storing import storable_text
 from service.datasets.schemas.versions import SourcePreview, SourcePreviewCreate
 from service.files import operations as files
 from service.files.errors import NoSuchFile
@@ -46,7 +48,7 @@ def preview(source: Input, body: SourcePreviewCreate, scratch: Path) -> SourcePr
             examples.append(_shown(line))
     except Exception as wrong:  # noqa: BLE001 - whatever the beginning of a file does to its reader is worth a sentence
         if is_whole or not examples:
-            problem = str(wrong)[:1000]
+            problem = storable_text(str(wrong)[:1000])
     if problem is None and told.left_out and len(examples) < body.limit:
         problem = "Left out: " + ", ".join(f"{number} ({reason})" for reason, number in told.left_out.items())
     return SourcePreview(file_id=body.source.file_id, shape=told.shape, mapping=told.mapping, examples=examples,
@@ -78,5 +80,5 @@ def _shown(line: bytes) -> dict[str, Any]:
     text = line.decode("utf-8-sig", errors="replace")
     if len(text) > _SHOWN:
         return {"too_long_to_show": len(text)}
-    shown = json.loads(text)
-    return shown if isinstance(shown, dict) else {"not_an_object": shown}
+    shown = parsed(line.removeprefix(BOM_UTF8))
+    return {"not_an_object": text} if shown is None else shown

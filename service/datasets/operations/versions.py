@@ -1,5 +1,6 @@
 """Data sets and their versions: made, found, named."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -108,6 +109,16 @@ def resolve_file(session: Session, name: str, *, param: str | None = None) -> Re
     if version.status == "failed":
         raise UnusableVersion(version.id, version.error, param=param)
     return ResolvedFile(version.file_id, version.id, is_building=version.status == "building")
+
+
+def hold(session: Session, names: Sequence[str]) -> None:
+    """Keep all versions that these names stand for until the transaction ends.
+
+    Whoever holds several takes them here, at once and in one order: one after another they could wait for somebody
+    who deletes the data set and has come from the other end.
+    """
+    named = [named_version(session, name) for name in names]
+    queries.share(session, [each.file_id if each else name for each, name in zip(named, names, strict=True)])
 
 
 def unfinished(session: Session, file_id: str) -> DatasetVersion | None:

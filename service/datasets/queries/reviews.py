@@ -147,6 +147,13 @@ def is_reviewer(session: Session, account_id: str) -> bool:
         ServiceAccount.id == account_id, ServiceAccount.deleted_at.is_(None))) is not None
 
 
+def editors(session: Session, review_id: str) -> set[str]:
+    """Who wrote lines that took the place of others in what a review made."""
+    query = select(ReviewDecision.actor).join(ReviewItem, ReviewItem.id == ReviewDecision.item_id)
+    return set(session.scalars(query.where(ReviewItem.review_id == review_id, ReviewItem.status == "edited",
+                                           ReviewDecision.decision == "edit").distinct()))
+
+
 def edits(session: Session, review_id: str) -> list[tuple[int, str]]:
     """Line numbers and new lines of the items that reviewers edited."""
     newest = (select(ReviewDecision).join(ReviewItem, ReviewItem.id == ReviewDecision.item_id)

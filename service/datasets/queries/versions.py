@@ -57,7 +57,14 @@ def version_by_id(session: Session, version_id: str, *, lock: bool = False) -> D
 def version_of_file(session: Session, file_id: str, *, share: bool = False) -> DatasetVersion | None:
     """The version whose file this is or will be, deleted or not; `share` keeps it from being deleted meanwhile."""
     query = select(DatasetVersion).where(DatasetVersion.file_id == file_id)
-    return session.scalar(query.with_for_update(read=True) if share else query)
+    return session.scalar(query.with_for_update(read=True) if share else query,
+                          execution_options={"populate_existing": share})
+
+
+def share(session: Session, file_ids: Sequence[str]) -> None:
+    """Keep the versions with these files from being deleted, locked in the order in which deleting locks them."""
+    session.scalars(select(DatasetVersion.id).where(DatasetVersion.file_id.in_(file_ids))
+                    .order_by(DatasetVersion.position).with_for_update(read=True)).all()
 
 
 def versions(session: Session, dataset_id: str, *, after: str | None, limit: int,

@@ -21,6 +21,7 @@ def asked_file(session: Session, param: str, name: str) -> ResolvedFile:
 
 def asked_files(session: Session, body: JobBody) -> tuple[ResolvedFile, ResolvedFile | None]:
     """What to train on and what to validate with. Raises UnusableFile."""
+    datasets.hold(session, [name for name in (body.training_file, body.validation_file) if name is not None])
     training = asked_file(session, "training_file", body.training_file)
     if body.validation_file is None:
         return training, None

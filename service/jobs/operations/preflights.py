@@ -139,6 +139,13 @@ def complete(session: Session, preflight_id: str, *, leakage: Mapping[str, Any] 
     session.flush()
 
 
+def complete_later(session: Session, preflight_id: str) -> None:
+    """Have a pre-flight completed by a worker of its own, once its files are read."""
+    row = queries.preflight(session, preflight_id)
+    if row is not None and row.status != "completed":
+        enqueue(session, Work.PREFLIGHT, row.id, project_id=row.project_id)
+
+
 def retrieve_preflight(session: Session, preflight_id: str) -> schemas.Preflight:
     """A pre-flight as the wire shows it. Raises PreflightNotFound."""
     row = queries.preflight(session, preflight_id)

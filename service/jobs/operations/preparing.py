@@ -30,6 +30,8 @@ def prepare(session: Session, job_id: str, *, leakage: Mapping[str, Any] | None 
     """
     job = queries.lock(session, job_id)
     if job is None or job.status is not JobStatus.VALIDATING_FILES:
+        if job is not None and job.preflight is not None:  # cancelled meanwhile; what it waits for is still told
+            preflights.complete_later(session, job.preflight)
         return False
     waits = _settle(session, job)
     if not waits and job.preflight is not None:

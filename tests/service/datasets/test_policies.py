@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from service.datasets import operations
 from service.datasets.analysis.batches import Flag
@@ -105,6 +106,28 @@ class TestProblems:
         assert "another service account must close" in told
         version.close(other, version.review())
         assert problems(version, approval="other_than_uploader") == []
+
+    def test_who_wrote_lines_in_a_review_cannot_approve_them_alone(self, tenant: Tenant) -> None:
+        editor, third = colleague(tenant, "Editor"), colleague(tenant, "Third")
+        origin = make_version(tenant, [Flag.SECRET] * 3, created_by=account_of(tenant))
+        review = origin.review(flagged="all")
+        first, second, _ = origin.items(review)
+        origin.decide(editor, first, "edit", example=example(77))
+        origin.decide(third, second)
+        origin.close(third, review)
+        made = make_version(tenant, [0] * 3, parents=[origin.version_id], source=applied(origin, review),
+                            created_by=account_of(tenant))
+        made.close(editor, made.review())
+        [told] = problems(made, approval="other_than_uploader")
+        assert "another service account must close" in told
+        made.close(third, made.review())
+        assert problems(made, approval="other_than_uploader") == []
+
+    def test_a_report_from_before_there_were_verdicts_has_one_all_the_same(self, tenant: Tenant) -> None:
+        version = make_version(tenant, [0] * 3, warnings=2)
+        with transaction(tenant.scope) as session:
+            session.execute(text("update dataset_reports set verdict = null"))
+            assert operations.known_verdict(session, version.file_id) == "warn"
 
     def test_a_refusal_stands_until_a_newer_approval(self, tenant: Tenant) -> None:
         version = make_version(tenant, [0] * 3)

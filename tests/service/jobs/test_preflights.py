@@ -264,3 +264,33 @@ class TestRetrieve:
     def test_an_unknown_one_is_not_found(self, tenant: Tenant) -> None:
         answer = tenant.client.get(f"{ROUTE}/preflight_none")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "preflight_not_found")
+
+
+class TestWhatEndsBeforeItIsPrepared:
+    def test_the_preflight_of_a_cancelled_job_is_completed_once_its_file_is_read(self, tenant: Tenant) -> None:
+        job_id = make_job(tenant, training_file=(file_id := make_file(tenant, examples=None)))
+        told = tenant.client.post(f"/v1/fine_tuning/jobs/{job_id}/cancel").json()
+        with transaction(tenant.scope) as session:
+            assert jobs.prepare(session, job_id) is False
+            datasets.record_report(session, file_id, analysed(pairs(20)))
+        for _ in range(2):  # first it has tokens counted by the model's own tokenizer
+            work_off(tenant)
+            with transaction(tenant.scope) as session:
+                session.execute(text("update work_items set run_at = now()"))
+        work_off(tenant)
+        found = tenant.client.get(f"{ROUTE}/{told['preflight']}").json()
+        assert (found["status"], found["verdict"]) == ("completed", "block")
+
+    def test_a_job_on_a_model_whose_training_has_ended_is_refused_in_the_words_of_its_preflight(
+            self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        gone = MODELS[BASE]
+        for change, code in (({"training_ends": date(2026, 1, 1)}, "training_ended"),
+                             ({"shutdown_date": date(2026, 1, 1)}, "model_shut_down")):
+            retired = gone.model_copy(update=change)
+            monkeypatch.setattr(catalog, "find_base_model", lambda _, retired=retired: retired)
+            file_id = file_of(tenant, different(20))
+            [block] = [each for each in complete(tenant, ask(tenant, training_file=file_id)["id"])["reasons"]
+                       if each["code"] == code]
+            answer = tenant.client.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": file_id})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_not_available")
+            assert block["message"] in answer.json()["error"]["message"]

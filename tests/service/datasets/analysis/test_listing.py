@@ -16,7 +16,6 @@ from service.datasets.analysis.rows import all_rows, rows_of
 from service.datasets.analysis.suspicion import suspicion
 from tests.service.datasets.analysis.stored import Store, columns, stored
 
-
 MANY = listing.MOST_ROWS + 2**16 + 1
 
 
@@ -91,10 +90,10 @@ class TestPages:
 
     @given(files(), wishes, st.integers(1, 15))
     def test_none_is_longer_than_its_limit_and_each_goes_on(self, saved: Columns, wanted: Wanted, limit: int) -> None:
-        cursors = []
+        cursors: list[int] = []
         for page in pages(stored(saved), wanted, limit):
             assert len(lines(page)) <= limit
-            cursors.append(page.last)
+            cursors.append(page.last or 0)
         assert cursors[:-1] == sorted(set(cursors[:-1]))
 
     def test_a_rare_flag_is_looked_for_over_several_pages(self) -> None:

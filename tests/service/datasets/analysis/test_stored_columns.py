@@ -1,6 +1,8 @@
 """Stored columns are read as they were saved, and no more of them than is asked for."""
 
 import io
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,10 @@ from tests.service.datasets.analysed import analysed, different
 from tests.service.datasets.analysis.stored import Store, columns, stored
 
 SIZES = (0, 1, 2, 100, 9_000, 2**16 - 1, 2**16, 2**16 + 1, 200_000)
+
+
+def _part(data: bytes, start: int, length: int) -> bytes:
+    return data[start:start + length]
 
 
 class TestSlices:
@@ -116,10 +122,8 @@ class TestOtherBytes:
         whole = bytearray(stored(columns(rows)).data)
         for at in [*range(200), *range(len(whole) - 700, len(whole))]:
             damaged = bytes(whole[:at]) + bytes([whole[at] ^ 0x55]) + bytes(whole[at + 1:])
-            try:
-                StoredColumns(lambda start, length, data=damaged: data[start:start + length], len(damaged))
-            except NoColumns:
-                continue
+            with suppress(NoColumns):
+                StoredColumns(partial(_part, damaged), len(damaged))
 
     def test_an_object_that_ends_while_it_is_read_is_refused(self) -> None:
         store = stored(columns(60_000))
