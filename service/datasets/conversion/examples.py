@@ -1,11 +1,17 @@
 """Examples on their way to a line: plain values, and JSON text that is written as it came."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from msgspec import Raw
+
+from service.datasets.validation.lines import MAX_LINE_BYTES as MAX_ROW_BYTES
+from service.settings import MiB
+
+TOO_LONG = f"longer than {MAX_ROW_BYTES // MiB} MB"
 
 
 class Unconvertible(ValueError):
@@ -25,11 +31,14 @@ Example = dict[str, Any]
 def encode(example: Example) -> bytes:
     """The line of an example, with its newline. Raises Unconvertible for what JSON cannot hold."""
     try:
-        return f"{written(example)}\n".encode()
+        line = f"{written(example)}\n".encode()
     except UnicodeEncodeError as half:
         raise Unconvertible("half of a surrogate pair in its text") from half
     except (ValueError, TypeError, RecursionError) as wrong:
         raise Unconvertible("a value that JSON cannot hold") from wrong
+    if len(line) > MAX_ROW_BYTES:
+        raise Unconvertible(TOO_LONG)
+    return line
 
 
 def written(example: Example) -> str:
@@ -67,14 +76,25 @@ def _tool(text: str) -> str:
     return text if "function" in members and "type" in members else f'{{"type": "function", "function": {text}}}'
 
 
-def call_of(value: Any, call_id: str) -> Example:
-    """A call of OpenAI's from {"name": …, "arguments": …} or from the text of it; arguments stay the very text."""
+def calls_of(value: Any, numbers: Iterator[int]) -> list[Example]:
+    """Calls of OpenAI's from {"name": …, "arguments": …}, from a list of them, or from the text of either."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    called = raw(text, list[Raw]) if text.lstrip().startswith("[") else [text]
+    if not called:
+        raise Unconvertible("a turn that calls nothing")
+    return [_call(each, f"call_{next(numbers)}") for each in called]
+
+
+def _call(text: Any, call_id: str) -> Example:
     members = raw(text, dict[str, Raw])
     name = raw(members.get("name", b"null"), str | None)
     if not name:
         raise Unconvertible("a call without a name")
     arguments = bytes(members.get("arguments", members.get("parameters", Raw(b"{}")))).decode()
-    if arguments.startswith('"'):
-        arguments = raw(arguments, str)
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
+
+
+def arguments_of(text: str) -> str:
+    """The very text of the arguments, be it written as an object or as a string that holds one."""
+    told: str = raw(text, str) if text.startswith('"') else text
+    return told

@@ -1,7 +1,6 @@
 """Lines in OpenAI's chat format as other tools want them: ShareGPT, Alpaca, CSV, Parquet."""
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from service.datasets.validation.lines import read_lines
 
 FORMATS = ("sharegpt", "alpaca", "csv", "parquet")
 _BATCH = 1000
+_PARQUET = dict.fromkeys(("messages", "tools", "functions", "parallel_tool_calls", "input", "preferred_output",
+                          "non_preferred_output"))
 
 
 def export(lines: Iterator[bytes], format: str, target: Path, *, skip: Callable[[int, str], None]) -> int:  # noqa: A002
@@ -40,13 +41,22 @@ def _converted(lines: Iterator[bytes], change: Callable[[bytes], Example],
             yield change(line)
         except Unconvertible as why:
             skip(number, str(why))
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+            skip(number, "not of the form of training data")
 
 
 def sharegpt(line: bytes) -> Example:
     """Turns of {from, value}; a call with its arguments as they stand, tools as JSON text. Raises Unconvertible."""
     members = raw(line, dict[str, Raw])
+    if members.keys() - {"messages", "tools"}:
+        raise Unconvertible("settings that have no place in it")
     turns: list[Example] = []
+    unanswered: list[str] = []
     for message in _messages(members):
+        for call in message.get("tool_calls") or ():
+            unanswered.append(call["id"])
+        if message.get("role") == "tool" and (not unanswered or unanswered.pop(0) != message.get("tool_call_id")):
+            raise Unconvertible("answers of tools in another order than their calls")
         turns += _turn(message)
     tools = {} if "tools" not in members else {"tools": bytes(members["tools"]).decode()}
     return {"conversations": turns, **tools}
@@ -54,23 +64,31 @@ def sharegpt(line: bytes) -> Example:
 
 def _turn(message: Example) -> list[Example]:
     role, content = message.get("role"), message.get("content")
+    if message.keys() - {"role", "content", "tool_calls", "tool_call_id", "weight"} or message.get("weight", 1) != 1:
+        raise Unconvertible("a message that has no place in it")
     if message.get("tool_calls"):
         if content:
             raise Unconvertible("a message with both text and calls")
         return [{"from": "function_call", "value": _call(call)} for call in message["tool_calls"]]
     names = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
-    if role not in names or not isinstance(content, str) or message.get("weight") == 0:
+    if role not in names or not isinstance(content, str):
         raise Unconvertible("a message that has no place in it")
     return [{"from": names[str(role)], "value": content}]
 
 
 def _call(call: Any) -> str:
     function = call["function"]
+    arguments = str(function["arguments"])
+    is_object = arguments[:1] == "{" and arguments[-1:] == "}" and _is_json(arguments)
+    return written({"name": function["name"], "arguments": Verbatim(arguments) if is_object else arguments})
+
+
+def _is_json(text: str) -> bool:
     try:
-        arguments = Verbatim(function["arguments"]) if isinstance(json.loads(function["arguments"]), dict) else None
-    except ValueError:
-        arguments = None
-    return written({"name": function["name"], "arguments": arguments or function["arguments"]})
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return False
+    return True
 
 
 def alpaca(line: bytes) -> Example:
@@ -88,17 +106,24 @@ def _single(line: bytes) -> dict[str, str]:
     members = raw(line, dict[str, Raw])
     messages = _messages(members)
     roles = [message.get("role") for message in messages]
-    if roles not in (["user", "assistant"], ["system", "user", "assistant"]) or "tools" in members:
+    if roles not in (["user", "assistant"], ["system", "user", "assistant"]) or members.keys() != {"messages"}:
         raise Unconvertible("more than one question and one answer")
     said = {str(message["role"]): message.get("content") for message in messages}
     if not all(isinstance(content, str) for content in said.values()):
         raise Unconvertible("content that is not a text")
+    if not all(str(content).strip() for content in said.values()):
+        raise Unconvertible("a text that is empty")
+    if any(message.keys() != {"role", "content"} for message in messages):
+        raise Unconvertible("a message that has no place in it")
     return {"system": "", **said}  # type: ignore[dict-item]  # checked above
 
 
 def _texts(line: bytes) -> Example:
     """Each value as its JSON text, since columns of objects would invent keys."""
-    return {name: bytes(value).decode() for name, value in raw(line, dict[str, Raw]).items()}
+    members = raw(line, dict[str, Raw])
+    if members.keys() - _PARQUET:
+        raise Unconvertible("settings that have no place in it")
+    return {name: bytes(value).decode() for name, value in members.items()}
 
 
 def _messages(members: dict[str, Raw]) -> list[Example]:
@@ -129,14 +154,12 @@ def _to_csv(examples: Iterator[Example], target: Path) -> int:
 
 
 def _to_parquet(examples: Iterator[Example], target: Path) -> int:
-    names = ("messages", "tools", "functions", "parallel_tool_calls", "input", "preferred_output",
-             "non_preferred_output")
-    schema = pa.schema([(name, pa.string()) for name in names])
+    schema = pa.schema([(name, pa.string()) for name in _PARQUET])
     count, held = 0, list[Example]()
     with ParquetWriter(target, schema) as writer:
         for example in examples:
             count += 1
-            held.append({name: example.get(name) for name in names})
+            held.append({name: example.get(name) for name in _PARQUET})
             if len(held) == _BATCH:
                 writer.write_table(pa.Table.from_pylist(held, schema))
                 held = []

@@ -14,6 +14,7 @@ _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 _ASKED = ("question", "prompt", "instruction", "query", "input", "user", "text", "sentence", "message", "title")
 _ANSWERED = ("answer", "response", "completion", "output", "assistant", "label", "target", "reply", "category",
              "summary")
+_SHOWN = 500
 _MORE = ("context", "passage", "document", "background")
 
 
@@ -86,8 +87,13 @@ def _template(template: str, columns: set[str]) -> Callable[[Row], str]:
     named = [found[1] for found in _PIECE.finditer(template) if found[1]]
     unknown = [name for name in named if name not in columns]
     if unknown:
-        raise InvalidMapping(f"There is no column {unknown[0]!r}. Columns are {', '.join(sorted(columns))[:500]}.")
+        raise InvalidMapping(f"There is no column {unknown[0]!r}. Columns are {listed(columns)}.")
     return lambda row: _PIECE.sub(lambda found: _value(row, found[1]) if found[1] else found[0][0], template)
+
+
+def listed(columns: Iterable[str]) -> str:
+    """The names of columns, the first of very many."""
+    return ", ".join(sorted(columns))[:_SHOWN] or "none"
 
 
 def _value(row: Row, name: str) -> str:
