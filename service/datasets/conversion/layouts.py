@@ -121,13 +121,16 @@ LAYOUTS: dict[str, Callable[[Row], Example]] = {
 
 
 def layout_of(row: Row) -> str | None:
-    """The layout whose keys a row has."""
-    talks = any(name in row for name in _TALKS[:2])
-    pairs = "chosen" in row and "rejected" in row
+    """The layout whose keys a row has; a table has every key in every row, so those without a value count last."""
+    return _layout({name for name, value in row.items() if value is not None}) or _layout(set(row))
+
+
+def _layout(names: set[str]) -> str | None:
+    talks, pairs = not names.isdisjoint(_TALKS[:2]), names >= {"chosen", "rejected"}
     found = (("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
-             ("openai_preference", "input" in row and "preferred_output" in row),
-             ("messages", "messages" in row), ("alpaca", "instruction" in row and "output" in row),
-             ("prompt_completion", "prompt" in row and any(name in row for name in _ANSWERS)))
+             ("openai_preference", names >= {"input", "preferred_output"}),
+             ("messages", "messages" in names), ("alpaca", names >= {"instruction", "output"}),
+             ("prompt_completion", "prompt" in names and not names.isdisjoint(_ANSWERS)))
     return next((name for name, fits in found if fits), None)
 
 
