@@ -109,7 +109,7 @@ def _transform(step: specs.Spec, path: Path, targets: list[Path]) -> None:
     left_out = len(source) - sum(written)
     kept = (f"{written[0]:,} to train on, {written[1]:,} to validate with" if len(written) > 1 else
             f"{written[0]:,} of {len(source):,} lines kept" + (f", {left_out:,} left out" if left_out else ""))
-    told = [f"{times:,} × {reason}" for reason, times in notes.items()]
+    told = [f"{times:,} times {reason}" for reason, times in notes.items()]
     _say(f"{step.__struct_config__.tag}: {escape('; '.join([kept, *told]))}")
 
 

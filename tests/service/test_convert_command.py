@@ -90,7 +90,8 @@ class TestConvert:
         assert "Nothing was written." in done.stderr
 
     @pytest.mark.parametrize(("arguments", "told"), [
-        (("nope.csv",), "no such file"), (("/",), "is a directory"), (("faq.csv", "-o", "/nope/x.jsonl"), "No such file"),
+        (("nope.csv",), "no such file"), (("/",), "is a directory"), 
+        (("faq.csv", "-o", "/nope/x.jsonl"), "No such file"),
         (("faq.csv", "--map", "user"), "is not of the form"), (("faq.csv", "--shape", "round"), "Shapes are openai"),
         (("faq.csv", "--map", "user={frage}", "--map", "assistant={answer}"), "Columns are answer, question"),
         (("-", "--to", "csv"), "Only jsonl"), (("-",), "The file is empty")])
@@ -142,7 +143,7 @@ class TestTransform:
         (tmp_path / "a.jsonl").write_bytes(LINES[0].replace(b"Question", b"I am ann.lee@contoso-mail.net:"))
         done = run("transform", "a.jsonl", "--with", "redact", "-o", "-")
         assert b"[EMAIL]" in done.stdout
-        assert done.stderr.startswith("redact: 1 of 1 lines kept; 1 ×")
+        assert done.stderr.startswith("redact: 1 of 1 lines kept; 1 times")
 
     @pytest.mark.parametrize(("arguments", "told"), [
         (("--with", "explode", "-o", "b.jsonl"), "there is no transformation of type 'explode'"),

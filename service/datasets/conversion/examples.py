@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from service.datasets.validation.lines import MAX_LINE_BYTES as MAX_ROW_BYTES
+from service.datasets.validation.lines import MAX_LINE_BYTES
 from service.settings import MiB
 
+MAX_ROW_BYTES = MAX_LINE_BYTES
 TOO_LONG = f"longer than {MAX_ROW_BYTES // MiB} MB"
 
 

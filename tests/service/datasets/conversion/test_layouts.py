@@ -61,7 +61,8 @@ class TestShareGPT:
             "role": "tool", "tool_call_id": "call_1", "content": "r"}, A], "tools": TOOLS}]
 
     def test_no_tools_are_no_key(self, convert: Convert) -> None:
-        for tools in ("", "[]", [], None):
+        nothing: list[Any] = ["", "[]", [], None]
+        for tools in nothing:
             assert convert([{"conversations": [HUMAN, GPT], "tools": tools}]).examples == [{"messages": [Q, A]}]
 
     @pytest.mark.parametrize("calls", [

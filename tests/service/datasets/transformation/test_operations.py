@@ -136,7 +136,7 @@ class TestSplit:
         assert len(made({"type": "split", "fraction": 0.9}, content, part="validation")) == 2
 
     @settings(max_examples=40, deadline=None)
-    @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=2, max_size=25), st.integers(0, 99),
+    @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=2, max_size=12), st.integers(0, 99),
            st.sampled_from([0.3, 0.5, 0.9]))
     def test_parts_are_disjoint_and_complete_and_never_part_what_is_related(
             self, tmp_path_factory: pytest.TempPathFactory, said: list[tuple[int, int]], seed: int,
