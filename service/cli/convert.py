@@ -30,8 +30,8 @@ As = Literal["jsonl", "sharegpt", "alpaca", "csv", "parquet"]
 
 @app.command(rich_help_panel=DATA, epilog="Exit code 0: something was converted. 1: nothing was. 2: the file"
              " cannot be read. Examples:\n\n    tuneworks convert alpaca.json -o train.jsonl\n\n    tuneworks convert"
-             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert train.jsonl --to"
-             " sharegpt -o train.json")
+             " faq.csv --map user={question} --map assistant={answer} -o train.jsonl\n\n    tuneworks convert"
+             " train.jsonl --to sharegpt -o train.json")
 def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON or JSON Lines; - reads stdin.")], *,
             output: Target = None,
             shape: Annotated[str | None, typer.Option(
@@ -145,6 +145,8 @@ def _json(text: str) -> Any:
 
 
 def _target(source: str, output: Path | None, to: As, *, force: bool) -> Path:
+    if Path(source).is_dir():
+        _refuse(f"{source}: is a directory.")
     ending = {"sharegpt": "json", "alpaca": "json"}.get(to, to)
     target = output or (Path(source).with_suffix(f".{ending}") if source != "-" else Path("-"))
     if output is None and target == Path(source):

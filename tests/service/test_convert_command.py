@@ -90,7 +90,7 @@ class TestConvert:
         assert "Nothing was written." in done.stderr
 
     @pytest.mark.parametrize(("arguments", "told"), [
-        (("nope.csv",), "no such file"), (("/",), "is a directory"), 
+        (("nope.csv",), "no such file"), (("/",), "is a directory"),
         (("faq.csv", "-o", "/nope/x.jsonl"), "No such file"),
         (("faq.csv", "--map", "user"), "is not of the form"), (("faq.csv", "--shape", "round"), "Shapes are openai"),
         (("faq.csv", "--map", "user={frage}", "--map", "assistant={answer}"), "Columns are answer, question"),

@@ -53,8 +53,7 @@ def sharegpt(line: bytes) -> Example:
     turns: list[Example] = []
     unanswered: list[str] = []
     for message in _messages(members):
-        for call in message.get("tool_calls") or ():
-            unanswered.append(call["id"])
+        unanswered += [call["id"] for call in message.get("tool_calls") or ()]
         if message.get("role") == "tool" and (not unanswered or unanswered.pop(0) != message.get("tool_call_id")):
             raise Unconvertible("answers of tools in another order than their calls")
         turns += _turn(message)

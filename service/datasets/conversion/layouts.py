@@ -142,7 +142,7 @@ def _talk(row: Row) -> list[Example]:
     return _turns(turns, "conversations")
 
 
-def _turns(turns: list[Any], name: str) -> list[Example]:  # noqa: C901, PLR0912 - one state machine in one piece
+def _turns(turns: list[Any], name: str) -> list[Example]:  # noqa: C901 - one state machine in one piece
     """OpenAI's messages from turns; ids of calls are counted through the example, so they are the same each time."""
     made: list[Example] = []
     numbers, unanswered = itertools.count(1), list[str]()
