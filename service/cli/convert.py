@@ -72,7 +72,8 @@ def transform(file: Annotated[Path, typer.Argument(help="Training data in OpenAI
                                                    dir_okay=False)], *,
               steps: Annotated[list[str], typer.Option(
                   "--with", help=f"What to do, one after another: {', '.join(specs.TYPES)}; with options as JSON.")],
-              output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="Where to write; - is stdout.")],
+              output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False,
+                                                   help="Where to write; - is stdout.")],
               force: Force = False) -> None:
     """Deduplicate, redact, shuffle, split, sample training data. Lines that stay keep their bytes. Works offline."""
     try:
