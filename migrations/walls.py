@@ -46,3 +46,11 @@ def build_wall(op: Executes, table: str, *, rows: str = IN_PROJECT,
     op.execute(f"alter table {table} force row level security")
     op.execute(f"create policy tenant on {table} to {APP_ROLE} using ({rows}) with check ({rows})")
     op.execute(f"grant {rights} on {table} to {APP_ROLE}")
+
+
+def open_to_the_house(op: Executes, table: str, *, rights: str) -> None:
+    """Give `tuneworks_app` its `rights` on all rows of a table that tells nothing of any tenant."""
+    op.execute(f"alter table {table} enable row level security")
+    op.execute(f"alter table {table} force row level security")
+    op.execute(f"create policy house on {table} to {APP_ROLE} using (true) with check (true)")
+    op.execute(f"grant {rights} on {table} to {APP_ROLE}")

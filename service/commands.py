@@ -47,3 +47,8 @@ def pull_model(name: str, target: str) -> list[str]:
 def count_tokens(base: str, context: int) -> list[str]:
     """Counts the tokens of chats, as training on the base model in directory `base` would."""
     return [sys.executable, "-m", "worker.training.counting", "--base", base, "--context", str(context)]
+
+
+def preview(directory: str) -> list[str]:
+    """Renders the lines that lie in a directory as training would; see worker/training/preview.py."""
+    return [sys.executable, "-m", "worker.training.preview", directory]

@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         64 * MiB, ge=1, description="Of larger files, a sample of about so many bytes is counted with a base model's"
                                     " own tokenizer, and the rest is extrapolated.")
 
+    retirement_warning_days: int = Field(
+        90, ge=0, description="A pre-flight warns of a model that shuts down, or whose training ends, within so many"
+                              " days.")
+    preflight_count_seconds: float = Field(
+        30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
+                                " seconds; it then takes a factor.")
+
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
         default=False, description="Allow http:// and loopback or private addresses (development only).")

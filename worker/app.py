@@ -25,7 +25,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready, worker_shutting_down
 from kombu.entity import Queue as BrokerQueue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -40,7 +40,8 @@ from service.settings import settings
 _log = logging.getLogger(__name__)
 _SHORT_TASK_SECONDS = 600
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
-                   "worker.tasks.webhooks")
+                   "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.reviews",
+                   "worker.tasks.versions", "worker.tasks.webhooks")
 Handler = Callable[["Running"], timedelta | None]
 Abandon = Callable[[Session, Claim, str], None]
 _shutting_down = multiprocessing.get_context("fork").Event()
@@ -255,6 +256,35 @@ def _leave_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
+
+
+DAILY: list[tuple[Queue, Callable[[], None]]] = []
+_DAY_SECONDS = 86_400.0
+
+
+def daily(queue: Queue) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Register what a worker that serves `queue` does once it is ready, and every day from then on."""
+    def register(duty: Callable[[], None]) -> Callable[[], None]:
+        DAILY.append((queue, duty))
+        return duty
+    return register
+
+
+@worker_ready.connect
+def _begin_daily(sender: Any = None, **_: Any) -> None:
+    served = set(sender.app.amqp.queues.consume_from) if sender is not None else set()
+    for queue, duty in DAILY:
+        if queue.value in served:
+            threading.Thread(target=_every_day, args=(duty,), daemon=True, name=duty.__name__).start()
+
+
+def _every_day(duty: Callable[[], None]) -> None:
+    while True:
+        try:
+            duty()
+        except Exception:  # noqa: BLE001 - logged, and no duty may end the thread
+            _log.exception("%s failed; it is done again tomorrow", duty.__name__)
+        time.sleep(_DAY_SECONDS)
 
 
 @worker_shutting_down.connect

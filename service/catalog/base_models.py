@@ -1,5 +1,6 @@
 """The base models this house knows: read from a TOML file, validated as a whole, kept for the process's life."""
 
+import json
 import tomllib
 from datetime import date
 from functools import cache
@@ -16,6 +17,7 @@ PROVIDERS_HERE = frozenset({"local"})
 
 MethodName = Literal["supervised", "dpo", "reinforcement"]
 TuningName = Literal["lora", "full", "last_layers"]
+TokenizerName = Literal["o200k_base", "cl100k_base", "own"]
 MicroDollars = Annotated[int, Field(ge=0)]
 
 
@@ -47,6 +49,26 @@ class Weights(_Entry):
     wheel: str | None = None
 
 
+class Shape(_Entry):
+    """What memory and speed are reckoned from, as the model's card or its config.json tells it."""
+
+    parameters: Annotated[int, Field(gt=0)]
+    active: Annotated[int, Field(gt=0)] | None = None
+    "Those that one token passes, where experts take turns."
+    layers: Annotated[int, Field(gt=0)]
+    hidden: Annotated[int, Field(gt=0)]
+    intermediate: Annotated[int, Field(gt=0)]
+    "Width of the blocks between attentions that one token passes."
+    heads: Annotated[int, Field(gt=0)]
+    kv_heads: Annotated[int, Field(gt=0)]
+    head_size: Annotated[int, Field(gt=0)]
+    vocabulary: Annotated[int, Field(gt=0)]
+
+    @property
+    def has_experts(self) -> bool:
+        return self.active is not None
+
+
 class BaseModelEntry(_Entry):
     """One base model and what can be done with it."""
 
@@ -59,6 +81,11 @@ class BaseModelEntry(_Entry):
     methods: dict[MethodName, tuple[TuningName, ...]]
     "Each method with the tunings to choose from, the default first."
     price: Price
+    tokenizer: TokenizerName = "own"
+    "Whose tokens are billed and trained; `own`: the one that lies with the weights."
+    legacy: bool = False
+    "Learns from prompts and completions, not from chats."
+    shape: Shape | None = None
     weights: Weights | None = None
     training_ends: date | None = None
     shutdown_date: date | None = None
@@ -77,6 +104,36 @@ class BaseModelEntry(_Entry):
     def directory(self) -> Path:
         """Where a local model's files lie on this machine."""
         return settings().models_dir / self.id
+
+    @property
+    def tokenizer_id(self) -> str:
+        """What a count of its tokens is called: an encoding, or the model itself."""
+        return self.id if self.tokenizer == "own" else self.tokenizer
+
+    def known_shape(self) -> Shape | None:
+        """What its files on this machine say, else what the catalog says."""
+        return (shape_of(self.directory / "config.json") if self.provider == "local" else None) or self.shape
+
+
+def shape_of(config: Path) -> Shape | None:
+    """The shape that a config.json tells; None when it is not there, or of a kind that is not known."""
+    try:
+        told = json.loads(config.read_bytes())
+        hidden, layers, heads = (int(told[name]) for name in ("hidden_size", "num_hidden_layers",
+                                                              "num_attention_heads"))
+        width, vocabulary = int(told["intermediate_size"]), int(told["vocab_size"])
+        kv_heads, size = int(told.get("num_key_value_heads") or heads), int(told.get("head_dim") or hidden // heads)
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
+    if any(told.get(name) for name in ("num_experts", "num_local_experts", "n_routed_experts")):
+        return None  # how many weights a token passes stands in the catalog
+    block = 2 * hidden * size * (heads + kv_heads) + 3 * hidden * width + 2 * hidden
+    embeddings = hidden * vocabulary * (1 if told.get("tie_word_embeddings") else 2)
+    try:
+        return Shape(parameters=embeddings + layers * block + hidden, layers=layers, hidden=hidden, intermediate=width,
+                     heads=heads, kv_heads=kv_heads, head_size=size, vocabulary=vocabulary)
+    except ValidationError:
+        return None
 
 
 class _CatalogFile(_Entry):

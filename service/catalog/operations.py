@@ -1,13 +1,16 @@
-"""What is done with models: names found, tuned models registered, renamed, deleted."""
+"""What is done with models: names found, tuned models registered, renamed, deleted; machines and speeds noted."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Literal
 
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.catalog import queries
 from service.catalog.base_models import BaseModelEntry, MethodName, TuningName, base_models, find_base_model
+from service.catalog.durations import Device
 from service.catalog.errors import (
     BaseModelNotDeletable,
     MethodNotAvailable,
@@ -16,11 +19,14 @@ from service.catalog.errors import (
     TuningNotAvailable,
 )
 from service.catalog.schemas import Model
-from service.catalog.tables import TunedModel
+from service.catalog.tables import TrainingMachine, TrainingRate, TunedModel
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
+
+_SHORTEST_MEASURED = 5.0
+"""Seconds; a shorter job tells more of its start than of its speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +181,21 @@ def _tuned_card(tuned: TunedModel, slug: str) -> Model:
     base = find_base_model(tuned.base_model)
     return Model(id=tuned.name, created=int(tuned.created_at.timestamp()), owned_by=slug,
                  shutdown_date=base.shutdown_date if base else None)
+
+
+def note_machine(session: Session, host: str, device: Device, *, devices: int) -> None:
+    """Make known that a machine trains, or that it is still there. The best speed it ever showed counts."""
+    values = {"host": host, "kind": device.kind, "device": device.name, "devices": devices, "cores": device.cores,
+              "memory_bytes": device.memory_bytes, "gflops": device.gflops}
+    made = insert(TrainingMachine).values(id=new_id("machine_"), **values)
+    changed = {name: values[name] for name in ("devices", "cores", "memory_bytes")}
+    session.execute(made.on_conflict_do_update(
+        index_elements=[TrainingMachine.host, TrainingMachine.kind, TrainingMachine.device],
+        set_=changed | {"seen_at": func.now(), "gflops": func.greatest(made.excluded.gflops, TrainingMachine.gflops)}))
+
+
+def note_rate(session: Session, *, base_model: str, tuning: str, device: str, tokens: int, seconds: float) -> None:
+    """Remember how fast a job trained; one too short to tell is not remembered."""
+    if tokens > 0 and seconds >= _SHORTEST_MEASURED:
+        session.add(TrainingRate(id=new_id("rate_"), base_model=base_model, tuning=tuning, device=device,
+                                 tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds))

@@ -1,11 +1,16 @@
-"""Questions about tuned models."""
+"""Questions about tuned models, and about the machines that train."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.catalog.tables import TunedModel
+from service.catalog.tables import TrainingMachine, TrainingRate, TunedModel
+
+_GONE = timedelta(days=3)
+"""Machines tell every day that they are there."""
+_RATES = 50
 
 
 def tuned_model(session: Session, name: str, *, lock: bool = False) -> TunedModel | None:
@@ -23,3 +28,20 @@ def tuned_models(session: Session) -> Sequence[TunedModel]:
     """All tuned models of the project that exist, newest first."""
     return session.scalars(select(TunedModel).where(TunedModel.deleted_at.is_(None))
                            .order_by(TunedModel.position.desc())).all()
+
+
+def machines(session: Session) -> Sequence[TrainingMachine]:
+    """The machines that train, as far as they were heard of lately."""
+    return session.scalars(select(TrainingMachine).where(TrainingMachine.seen_at > func.now() - _GONE)
+                           .order_by(TrainingMachine.position)).all()
+
+
+def rates(session: Session, base_model: str, tuning: str) -> dict[str, list[float]]:
+    """Tokens a second of the last jobs of this model and tuning, by device."""
+    newest = session.execute(select(TrainingRate.device, TrainingRate.tokens_per_second)
+                             .where(TrainingRate.base_model == base_model, TrainingRate.tuning == tuning)
+                             .order_by(TrainingRate.position.desc()).limit(_RATES)).all()
+    found: dict[str, list[float]] = {}
+    for device, speed in newest:
+        found.setdefault(device, []).append(speed)
+    return found

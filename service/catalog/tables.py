@@ -1,9 +1,9 @@
-"""Rows of tuned models."""
+"""Rows of tuned models, and of the machines that train and how fast they were."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit.database import Base, Positioned, Tenanted
@@ -31,3 +31,41 @@ class TunedModel(Tenanted, Positioned, Base):
     "Where its files and their manifest.json lie in the object store."
     manifest: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     deleted_at: Mapped[datetime | None]
+
+
+class TrainingMachine(Positioned, Base):
+    """What one machine trains on: its GPUs of one kind, or its cores. Belongs to the house, not to a tenant."""
+
+    __tablename__ = "training_machines"
+    __table_args__ = (
+        UniqueConstraint("host", "kind", "device"),
+        CheckConstraint("kind in ('cpu', 'cuda')", name="kind"),
+    )
+
+    host: Mapped[str]
+    kind: Mapped[str]
+    device: Mapped[str]
+    "What the maker calls it."
+    devices: Mapped[int] = mapped_column(server_default=text("1"))
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    "Of one device; of the whole machine for its cores."
+    cores: Mapped[int] = mapped_column(server_default=text("1"))
+    gflops: Mapped[float | None]
+    "Of all cores together, measured; null for a GPU."
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class TrainingRate(Positioned, Base):
+    """How fast one job trained. Says neither whose job it was nor which: speeds are the house's."""
+
+    __tablename__ = "training_rates"
+    __table_args__ = (Index("ix_training_rates_model", "base_model", "tuning"),)
+
+    base_model: Mapped[str]
+    tuning: Mapped[str]
+    device: Mapped[str]
+    "What the maker calls it, or the provider that trained."
+    tokens_per_second: Mapped[float]
+    tokens: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+    measured_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -11,6 +11,7 @@ from service.cli import (  # imported for the commands that they register
     configuration,
     convert,
     database,
+    estimate,
     examination,
     house,
     keys,
@@ -23,8 +24,8 @@ from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
 from service.kit.errors import ServiceError
 
-__all__ = ["app", "configuration", "convert", "database", "examination", "house", "keys", "main", "models", "processes",
-           "validate"]
+__all__ = ["app", "configuration", "convert", "database", "estimate", "examination", "house", "keys", "main", "models",
+           "processes", "validate"]
 
 
 def main() -> None:

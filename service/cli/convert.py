@@ -35,7 +35,8 @@ As = Literal["jsonl", "sharegpt", "alpaca", "csv", "parquet"]
 def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON or JSON Lines; - reads stdin.")], *,
             output: Target = None,
             shape: Annotated[str | None, typer.Option(
-                help=f"What its rows are: {', '.join(reading.SHAPES)}. Detected by default.")] = None,
+                "--shape", "--from", help=f"What its rows are: {', '.join(reading.SHAPES)}. Detected by default.")
+            ] = None,
             mapping: Annotated[list[str] | None, typer.Option(
                 "--map", help="Which columns hold what, as user={question}; also assistant, system, tools, preferred,"
                               " non_preferred. May be repeated.")] = None,
@@ -57,7 +58,7 @@ def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON 
             elif to == "jsonl":
                 _write(lines, target, keep=lambda: outcome.converted > 0)
             else:
-                with _building(target, keep=lambda: outcome.converted > 0) as building:
+                with _whole(target, keep=lambda: outcome.converted > 0) as building:
                     outcome.converted = exporting.export(exporting.lines_of(lines), to, building, skip=outcome.skip)
         except CannotBeConverted as wrong:
             _refuse(str(wrong))
@@ -150,7 +151,7 @@ def _target(source: str, output: Path | None, to: As, *, force: bool) -> Path:
         _refuse(f"{source}: is a directory.")
     ending = {"sharegpt": "json", "alpaca": "json"}.get(to, to)
     target = output or (Path(source).with_suffix(f".{ending}") if source != "-" else Path("-"))
-    if output is None and target == Path(source):
+    if output is None and source != "-" and target == Path(source):
         target = target.with_name(f"{target.stem}.converted.{ending}")
     if str(target) == "-" and to != "jsonl":
         raise typer.BadParameter("Only jsonl can be written to stdout.", param_hint="--output")
@@ -174,13 +175,13 @@ def _write(lines: Any, target: Path, *, keep: Callable[[], bool] = lambda: True)
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         return
-    with _building(target, keep=keep) as building, building.open("wb") as file:
+    with _whole(target, keep=keep) as building, building.open("wb") as file:
         _write_all(lines, file)
 
 
 @contextmanager
-def _building(target: Path, *, keep: Callable[[], bool]) -> Iterator[Path]:
-    """A file beside the target that takes its place once it is whole and worth keeping, and else goes."""
+def _whole(target: Path, *, keep: Callable[[], bool]) -> Iterator[Path]:
+    """Where to write a file that takes its name once it is whole and worth keeping, and else goes."""
     building = target.with_name(f".{target.name}.partial")
     try:
         yield building
@@ -210,14 +211,15 @@ def _readable(name: str) -> Iterator[Path]:
             with path.open("wb") as spool:
                 shutil.copyfileobj(sys.stdin.buffer, spool)
         if not path.is_file():
-            _refuse(f"{name}: {'is a directory' if path.is_dir() else 'no such file'}.")
+            _refuse(f"{name}: no such file.")
         yield path
 
 
 def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *, as_json: bool) -> None:
     if as_json:
         told = {**found.shown(), "rows": outcome.rows, "converted": outcome.converted, "reasons": dict(outcome.reasons),
-                "skipped": outcome.skipped, "output": None if target is None or not outcome.converted else str(target)}
+                "remarks": outcome.remarks, "skipped": outcome.skipped,
+                "output": None if target is None or not outcome.converted else str(target)}
         console = stderr if str(target) == "-" else stdout
         console.file.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
         return
@@ -227,11 +229,13 @@ def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *
     for reason, times in outcome.reasons.most_common(_REASONS):
         rows = ", ".join(str(row) for row, why in outcome.skipped if why == reason)
         _say(f"  {times:,} times {escape(reason)}: rows {rows[:60]}{'…' if len(rows) > 60 else ''}")
+    for each in outcome.remarks:
+        _say(escape(each))
     if first and target is None:
         _say(f"The first: {escape(first.decode(errors='replace')[:_SHOWN])}")
     if target is not None and str(target) != "-":
-        after = f" Next: tuneworks validate {escape(str(target))}" if target.suffix == ".jsonl" else ""
-        _say(f"Written: {escape(str(target))}.{after}" if outcome.converted else "Nothing was written.")
+        following = f" Next: tuneworks validate {escape(str(target))}" if target.suffix == ".jsonl" else ""
+        _say(f"Written: {escape(str(target))}.{following}" if outcome.converted else "Nothing was written.")
 
 
 def _say(text: str) -> None:

@@ -64,12 +64,13 @@ def _findings(console: Console, merged: Merged, limit: int) -> None:
         return
     _title(console, "What was found")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    for width in (7, None, None):
-        table.add_column(min_width=width, no_wrap=width is not None, overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold")
     for severity, colour in _SEVERITIES.items():
         for (_, kind), found in ((key, each) for key, each in groups.items() if key[0] == severity):
             count = merged.report.counts.get(kind, len(found))
-            table.add_row(f"[{colour}]{severity}[/]", f"{count:,} ×", _told(kind, found, count, limit))
+            table.add_row(f"[{colour}]{severity}[/]", f"{count:,}", _told(kind, found, count, limit))
     console.print(Padding(table, (0, 0, 0, 2)))
 
 
@@ -83,7 +84,7 @@ def _told(kind: str, found: list[Finding], count: int, limit: int) -> str:
 
 
 def _tokens(console: Console, tokens: TokenStats) -> None:
-    _title(console, f"Tokens [dim](counted by {tokens.tokenizer}{'' if tokens.exact else ', estimated from a part'})[/]")
+    _title(console, f"Tokens [dim](counted by {tokens.tokenizer})[/]")
     _item(console, f"{tokens.billed:,} billed for each pass over the file, {tokens.trainable:,} of them learned from")
     roles = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in tokens.by_role.items())
     _item(console, f"by role: {escape(roles)}")

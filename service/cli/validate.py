@@ -1,4 +1,4 @@
-"""`tuneworks validate`: reads a data file on this machine, every line of it, and says what is wrong and what it holds."""
+"""`tuneworks validate`: reads a data file on this machine, every line of it, and says what is wrong with it."""
 
 import os
 import shutil
@@ -53,8 +53,8 @@ def validate(file: Annotated[str, typer.Argument(help="The training file, one ex
              as_json: Annotated[bool, typer.Option("--json", help="For machines: the whole report.")] = False) -> None:
     """Check a training file: what is wrong with it, how many tokens it has, how good it is. Works offline."""
     options = Options(format=form, full=not fast, keep=_KEPT if findings is None else _KEPT_FOR_FILE)
-    workers = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processes or 1
-    told = []
+    workers = processes or os.cpu_count() or 1
+    told: list[Told] = []
     for name in [file] if validation is None else [file, str(validation)]:
         with _readable(name) as path:
             merged = _analyse(path, name, options, workers)
@@ -71,7 +71,7 @@ def validate(file: Annotated[str, typer.Argument(help="The training file, one ex
 
 
 def _analyse(path: Path, name: str, options: Options, processes: int) -> Merged:
-    with _bar(name) as progress:
+    with reading_bar(name) as progress:
         return analyse_whole(path, processes=processes, options=options, progress=progress)
 
 
@@ -85,7 +85,8 @@ def _judged(merged: Merged, name: str, method: Method | None, *, is_validation: 
         verdict = "warn" if others else "go"
         reasons = [each for each in reasons if "must have at least" not in each] if others else []
     shown = "stdin" if name == "-" else Path(name).name
-    if method is not None and report.format is not None and (misfit := format_problem(method, report.format, shown)):
+    misfit = method and report.format and format_problem(method, report.format, shown)  # type: ignore[arg-type]
+    if misfit:
         verdict, reasons = "block", [misfit, *reasons]
     return Told(shown, verdict, reasons, merged)
 
@@ -146,7 +147,7 @@ def _refuse(words: str) -> None:
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
+def reading_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr for whoever looks on; nothing in a pipe or a log."""
     columns = (TextColumn("Reading {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:

@@ -43,7 +43,8 @@ async def create_file(request: Request, caller: CurrentProject) -> File:
     return await in_transaction(
         caller, operations.register, project_id=caller.project_id, file_id=file_id, object_key=key,
         filename=received.filename, purpose=received.purpose, bytes=received.bytes, sha256=received.sha256,
-        status=operations.first_status(received.purpose), expires_after=received.expires_after)
+        status=operations.first_status(received.purpose), expires_after=received.expires_after,
+        created_by=caller.actor)
 
 
 @files.get("", operation_id="listFiles", response_model=Page[schemas.File])
@@ -85,7 +86,7 @@ async def download_file(file_id: FileID, caller: CurrentProject) -> StreamingRes
 @uploads.post("", operation_id="createUpload", response_model=schemas.Upload)
 def create_upload(body: schemas.CreateUpload, caller: CurrentProject, session: ProjectSession) -> Upload:
     """Open an upload, to which a large file is sent in parts within the hour."""
-    return operations.create_upload(session, caller.project_id, body)
+    return operations.create_upload(session, caller.project_id, body, created_by=caller.actor)
 
 
 @uploads.post("/{upload_id}/parts", operation_id="addUploadPart", response_model=schemas.UploadPart,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.kit.errors import InvalidRequest, NotFound, ServiceError, TooLarge
+from service.kit.errors import Conflict, InvalidRequest, NotFound, ServiceError, TooLarge
 from service.settings import MiB
 
 PURPOSES = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
@@ -22,6 +22,14 @@ class NoSuchFile(_Twin, NotFound):
 
     def __init__(self, file_id: str) -> None:
         super().__init__(f"No such File object: {file_id[:_SHOWN]}")
+
+
+class FileIsKept(_Twin, Conflict):
+    code = "file_is_kept"
+    param = "id"
+
+    def __init__(self, file_id: str, kept_for: str) -> None:
+        super().__init__(f"File {file_id} cannot be deleted: it holds the bytes of {kept_for}. Delete that instead.")
 
 
 class UnknownPurpose(_Twin, InvalidRequest):

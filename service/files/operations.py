@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.files import queries, schemas
 from service.files.contents import file_key
 from service.files.errors import (
+    FileIsKept,
     NoSuchFile,
     NoSuchUpload,
     RepeatedPart,
@@ -33,14 +34,18 @@ _UNCLAIMED = timedelta(days=1)
 def reserve(session: Session, project_id: str) -> str:
     """The id of a file to come. Its bytes are erased after a day if no row claims them until then."""
     file_id = new_id("file-")
-    enqueue(session, Work.ERASE_OBJECT, file_id, project_id=project_id,
-            run_at=database_now(session) + _UNCLAIMED)
+    expect(session, file_id, project_id=project_id)
     return file_id
+
+
+def expect(session: Session, file_id: str, *, project_id: str) -> None:
+    """Have bytes that will be stored under a reserved id erased after a day, if no row claims them until then."""
+    enqueue(session, Work.ERASE_OBJECT, file_id, project_id=project_id, run_at=database_now(session) + _UNCLAIMED)
 
 
 def register(session: Session, *, project_id: str, file_id: str, filename: str, purpose: str,  # noqa: PLR0913 - a row
              bytes: int, sha256: str, object_key: str, status: str = "processed",  # noqa: A002 - the column's name
-             expires_after: int | None = None) -> File:
+             expires_after: int | None = None, kept_for: str | None = None, created_by: str | None = None) -> File:
     """Make the row of a file whose bytes are stored; doing it again for the same id answers the same row.
 
     `expires_after` counts seconds from now. Files to be trained on begin as `uploaded` and are validated.
@@ -51,7 +56,7 @@ def register(session: Session, *, project_id: str, file_id: str, filename: str, 
     lifetime = expires_after or (_BATCH_LIFETIME if purpose == "batch" else None)
     expires_at = None if lifetime is None else database_now(session) + timedelta(seconds=lifetime)
     file = File(id=file_id, project_id=project_id, filename=filename, purpose=purpose, bytes=bytes, sha256=sha256,
-                object_key=object_key, status=status, expires_at=expires_at)
+                object_key=object_key, status=status, expires_at=expires_at, kept_for=kept_for, created_by=created_by)
     session.add(file)
     session.flush()
     if expires_at is not None:
@@ -66,6 +71,11 @@ def first_status(purpose: str) -> str:
     return "uploaded" if purpose == "fine-tune" else "processed"
 
 
+def find(session: Session, file_id: str) -> File | None:
+    """The live file of this id."""
+    return queries.find(session, file_id)
+
+
 def get(session: Session, file_id: str) -> File:
     """The live file of this id. Raises NoSuchFile."""
     file = queries.find(session, file_id)
@@ -75,13 +85,28 @@ def get(session: Session, file_id: str) -> File:
 
 
 def delete(session: Session, file_id: str) -> File:
-    """Take a file off every list at once; its bytes are erased soon after. Raises NoSuchFile."""
+    """Take a file off every list at once; its bytes are erased soon after. Raises NoSuchFile, FileIsKept."""
     file = queries.lock_alive(session, file_id)
     if file is None:
         raise NoSuchFile(file_id)
+    if file.kept_for is not None:
+        raise FileIsKept(file_id, file.kept_for)
+    _discard(session, file)
+    return file
+
+
+def discard(session: Session, file_id: str, *, project_id: str) -> None:
+    """The same for a file that was kept, by whom it was kept for; also when its row was never made."""
+    file = queries.lock_alive(session, file_id)
+    if file is not None:
+        _discard(session, file)
+    else:
+        enqueue(session, Work.ERASE_OBJECT, file_id, project_id=project_id)
+
+
+def _discard(session: Session, file: File) -> None:
     file.deleted_at = database_now(session)
     enqueue(session, Work.ERASE_OBJECT, file.id, project_id=file.project_id)
-    return file
 
 
 def mark_validated(session: Session, file_id: str, *, problem: str | None) -> None:
@@ -120,14 +145,15 @@ class Assembly:
     keys: tuple[str, ...]
 
 
-def create_upload(session: Session, project_id: str, body: schemas.CreateUpload) -> Upload:
+def create_upload(session: Session, project_id: str, body: schemas.CreateUpload, *,
+                  created_by: str | None = None) -> Upload:
     """Open an upload for one file of `body.bytes` bytes. Raises UploadTooLarge."""
     if body.bytes > settings().max_upload_bytes:
         raise UploadTooLarge(settings().max_upload_bytes)
     expires_at = database_now(session) + timedelta(seconds=settings().upload_lifetime_seconds)
     upload = Upload(
         id=new_id("upload_"), project_id=project_id, filename=body.filename, purpose=body.purpose, bytes=body.bytes,
-        mime_type=body.mime_type, status="pending", expires_at=expires_at, file=None,
+        mime_type=body.mime_type, status="pending", expires_at=expires_at, file=None, created_by=created_by,
         file_expires_after_seconds=body.expires_after.seconds if body.expires_after else None)
     session.add(upload)
     session.flush()
@@ -210,7 +236,8 @@ def finish_completion(session: Session, upload_id: str, file_id: str, sha256: st
     upload.file = register(
         session, project_id=upload.project_id, file_id=file_id, filename=upload.filename, purpose=upload.purpose,
         bytes=upload.bytes, sha256=sha256, object_key=file_key(upload.project_id, file_id),
-        status=first_status(upload.purpose), expires_after=upload.file_expires_after_seconds)
+        status=first_status(upload.purpose), expires_after=upload.file_expires_after_seconds,
+        created_by=upload.created_by)
     _close(session, upload, "completed")
     return upload
 

@@ -23,6 +23,10 @@ class File(Tenanted, Positioned, Base):
     expires_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     "Deleted rows stay so that a list that is being walked can go on; their bytes are gone."
+    created_by: Mapped[str | None]
+    "The actor who uploaded it; null for files from before actors were known and for what workers make."
+    kept_for: Mapped[str | None]
+    "What these bytes belong to, in words for whoever would delete them; null when they are only a file."
 
 
 class Upload(Tenanted, Positioned, Base):
@@ -39,6 +43,8 @@ class Upload(Tenanted, Positioned, Base):
     file_expires_after_seconds: Mapped[int | None] = mapped_column(Integer)
     file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
     file: Mapped[File | None] = relationship(lazy="joined")
+    created_by: Mapped[str | None]
+    "The actor who opened it, who is then the uploader of its file."
 
 
 class UploadPart(Tenanted, Positioned, Base):

@@ -1,5 +1,7 @@
 """What can be wrong with a request about a job, in OpenAI's recorded words where there are any."""
 
+from collections.abc import Sequence
+
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
 
@@ -13,11 +15,45 @@ class JobNotFound(NotFound):
         super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
 
 
+class PreflightNotFound(NotFound):
+    """Unknown and another project's: both the same."""
+
+    code = "preflight_not_found"
+
+    def __init__(self, preflight_id: str) -> None:
+        super().__init__(f"Could not find pre-flight: {preflight_id}", param="preflight_id")
+
+
+class PreflightDoesNotFit(InvalidRequest):
+    """A job names a pre-flight that is not there, or was made for something else."""
+
+    code = "preflight_does_not_fit"
+
+    def __init__(self, preflight_id: str, reason: str) -> None:
+        super().__init__(f"The pre-flight {preflight_id} {reason}. Make one for this job with POST"
+                         " /v1/fine_tuning/preflights, or leave 'preflight' out: the job then gets its own.",
+                         param="preflight")
+
+
 class UnusableFile(InvalidRequest):
     """Unknown, another project's, deleted, expired, of another purpose: all the same."""
 
     def __init__(self, param: str, file_id: str) -> None:
         super().__init__(f"invalid {param}: {file_id}", param=param)
+
+
+class TrainingPolicyNotMet(InvalidRequest):
+    """The project demands more of its data than this has passed; `problems` are whole sentences."""
+
+    code = "training_policy"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(told(problems), param="training_file")
+
+
+def told(problems: Sequence[str]) -> str:
+    """What a policy finds missing, as a refused request and a failed job say it."""
+    return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
 
 
 class WrongState(InvalidRequest):

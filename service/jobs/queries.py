@@ -1,13 +1,17 @@
 """Questions about jobs, and about the files that they stand on."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from service.catalog.tables import TunedModel
+from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
-from service.jobs.tables import Checkpoint, Job, JobEvent
+from service.jobs.states import JobStatus
+from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
@@ -67,11 +71,34 @@ def metrics(session: Session, job_id: str) -> list[dict[str, Any]]:
     return sorted((row for row in rows if row), key=lambda row: row["step"])
 
 
+def using(session: Session, file_ids: Sequence[str]) -> Sequence[Job]:
+    """Jobs that train on any of these files, or are measured by it, oldest first."""
+    wanted = list(file_ids)
+    return session.scalars(select(Job).where(or_(Job.training_file.in_(wanted), Job.validation_file.in_(wanted)))
+                           .order_by(Job.position)).all()
+
+
+def going_on_from(session: Session, models: Sequence[str]) -> Sequence[Job]:
+    """Jobs that start from any of these tuned models."""
+    return session.scalars(select(Job).where(Job.model.in_(list(models))).order_by(Job.position)).all()
+
+
+def made_by(session: Session, job_ids: Sequence[str]) -> Sequence[TunedModel]:
+    """Tuned models that any of these jobs made, deleted ones too, oldest first."""
+    return session.scalars(select(TunedModel).where(TunedModel.job_id.in_(list(job_ids)))
+                           .order_by(TunedModel.position)).all()
+
+
 def usable_file(session: Session, file_id: str) -> File | None:
     """The project's file of this id, if one can train on it: there, not expired, uploaded for fine-tuning."""
     return session.scalar(select(File).where(
         File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
+
+
+def training_policy(session: Session, project_id: str) -> dict[str, Any] | None:
+    """What the project demands of the data that it trains on, as it is now."""
+    return session.scalar(select(Project.training_policy).where(Project.id == project_id))
 
 
 def is_archived(session: Session, project_id: str) -> bool:
@@ -80,3 +107,32 @@ def is_archived(session: Session, project_id: str) -> bool:
 
 def project_slug(session: Session, project_id: str) -> str:
     return session.scalars(select(Project.slug).where(Project.id == project_id)).one()
+
+
+def preflight(session: Session, preflight_id: str) -> Preflight | None:
+    return session.scalar(select(Preflight).where(Preflight.id == preflight_id))
+
+
+def lock_preflight(session: Session, preflight_id: str) -> Preflight | None:
+    """The pre-flight as it is now, held until the transaction ends."""
+    return session.scalar(select(Preflight).where(Preflight.id == preflight_id).with_for_update(),
+                          execution_options={"populate_existing": True})
+
+
+def preflights(session: Session, *, after: str | None, limit: int) -> tuple[Sequence[Preflight], bool]:
+    return paginate(session, select(Preflight), Preflight, after=after, limit=limit)
+
+
+def has_open_counts(session: Session, file_id: str) -> bool:
+    """Whether tokens of the file are being counted, by any tokenizer."""
+    return session.scalar(select(TokenCount.id).where(TokenCount.file_id == file_id, TokenCount.state == "pending")
+                          .limit(1)) is not None
+
+
+def ahead(session: Session, provider: str) -> tuple[int, int, datetime | None]:
+    """How many of the project's jobs run at a provider, how many wait for it, and when the last that runs may end."""
+    here = select(Job.status, func.count(), func.max(Job.estimated_finish)).where(
+        Job.provider == provider, Job.status.in_([JobStatus.RUNNING, JobStatus.QUEUED])).group_by(Job.status)
+    found = {status: (number, ends) for status, number, ends in session.execute(here)}
+    running, ends = found.get(JobStatus.RUNNING, (0, None))
+    return running, found.get(JobStatus.QUEUED, (0, None))[0], ends

@@ -1,9 +1,10 @@
-"""Rows of fine-tuning jobs, their events and their checkpoints."""
+"""Rows of fine-tuning jobs, their events, their checkpoints and their pre-flights."""
 
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.jobs.states import JobStatus
@@ -20,6 +21,8 @@ class Job(Tenanted, Positioned, Base):
         CheckConstraint(f"status in ({_IN})", name="status"),
         CheckConstraint(f"finished_at is null or status in ({_TERMINAL})", name="finished"),
         Index("ix_jobs_metadata", "metadata", postgresql_using="gin"),
+        Index("ix_jobs_training_file", "project_id", "training_file"),
+        Index("ix_jobs_validation_file", "project_id", "validation_file"),
     )
 
     organization_id: Mapped[str]
@@ -32,6 +35,9 @@ class Job(Tenanted, Positioned, Base):
     'The method as the wire shows it: type, hyperparameters ("auto" until resolved) and tuning.'
     training_file: Mapped[str]
     validation_file: Mapped[str | None]
+    training_version: Mapped[str | None]
+    "The version of a data set whose file `training_file` is; null for a file that is none's."
+    validation_version: Mapped[str | None]
     suffix: Mapped[str | None]
     seed: Mapped[int]
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
@@ -51,6 +57,8 @@ class Job(Tenanted, Positioned, Base):
     "What the provider gave for the running job; survives restarts."
     last_step: Mapped[int] = mapped_column(server_default=text("0"))
     total_steps: Mapped[int | None]
+    preflight: Mapped[str | None]
+    "Id of its pre-flight; null for jobs that are older than pre-flights."
 
     @property
     def hyperparameters(self) -> dict[str, Any] | None:
@@ -85,3 +93,26 @@ class Checkpoint(Tenanted, Positioned, Base):
     fine_tuned_model_checkpoint: Mapped[str]
     metrics: Mapped[dict[str, Any]]
     artifact_prefix: Mapped[str]
+
+
+class Preflight(Tenanted, Positioned, Base):
+    """What was known of a job before it began. Once it is completed nothing in it changes, which a trigger enforces."""
+
+    __tablename__ = "preflights"
+    __table_args__ = (
+        CheckConstraint("status in ('pending', 'completed')", name="status"),
+        CheckConstraint("verdict in ('go', 'warn', 'block')", name="verdict"),
+        CheckConstraint("(status = 'completed') = (verdict is not null)", name="completed"),
+    )
+
+    status: Mapped[str] = mapped_column(server_default="pending")
+    verdict: Mapped[str | None]
+    request: Mapped[dict[str, Any]]
+    "The body of the job that is meant, and the other candidates."
+    training_file: Mapped[str]
+    validation_file: Mapped[str | None]
+    leakage: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    "What the two files have in common; null until, or unless, it was compared."
+    body: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    "The report as the wire shows it."
+    completed_at: Mapped[datetime | None]

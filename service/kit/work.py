@@ -43,6 +43,7 @@ class Work(StrEnum):
     COUNT_TOKENS = "datasets.count_tokens"
     BUILD_VERSION = "datasets.build_version"
     MAKE_PREVIEW = "datasets.make_preview"
+    PREPARE_REVIEW = "datasets.prepare_review"
     ERASE_OBJECT = "files.erase"
     EXPIRE_UPLOAD = "files.expire_upload"
     PREFLIGHT = "jobs.preflight"
@@ -62,6 +63,7 @@ _QUEUES = {
     Work.COUNT_TOKENS: Queue.DATASETS,
     Work.BUILD_VERSION: Queue.DATASETS,
     Work.MAKE_PREVIEW: Queue.DATASETS,
+    Work.PREPARE_REVIEW: Queue.DATASETS,
     Work.ERASE_OBJECT: Queue.IO,
     Work.EXPIRE_UPLOAD: Queue.IO,
     Work.PREFLIGHT: Queue.IO,

@@ -32,6 +32,13 @@ class Caller:
     organization_id: str
     project_id: str
     project_slug: str
+    service_account_id: str = ""
+    "Empty for an admin key."
+
+    @property
+    def actor(self) -> str:
+        """Who acts: the service account, so that two keys of one account are one person; else the key itself."""
+        return self.service_account_id or self.key_id
 
     @property
     def scope(self) -> Scope:
@@ -91,7 +98,8 @@ def _recognise(key: str, digest: bytes) -> Caller:
         found = queries.recognise(session, digest)
     if found is None:
         raise InvalidAPIKey(key)
-    caller = Caller(found.key_id, found.organization_id, found.project_id or "", found.slug or "")
+    caller = Caller(found.key_id, found.organization_id, found.project_id or "", found.slug or "",
+                    found.service_account_id or "")
     with transaction(caller.scope) as session:
         operations.note_use(session, found.key_id)
     _known.put(digest, caller, seen_in=generation)

@@ -12,6 +12,7 @@ from service.kit.identifiers import new_id, random_text
 from service.tenants import queries
 from service.tenants.errors import AccountWithoutRole, LastAdminKey
 from service.tenants.keys import ADMIN_PREFIX, PROJECT_PREFIX, key_hash, new_key, redacted
+from service.tenants.schemas import ProjectUpdate
 from service.tenants.tables import APIKey, AuditEntry, Organization, Project, ServiceAccount
 
 CLI = "cli"
@@ -45,13 +46,18 @@ def create_project(session: Session, organization_id: str, name: str, *, by: str
     return project
 
 
-def rename_project(session: Session, project_id: str, name: str | None, *, by: str) -> Project:
+def update_project(session: Session, project_id: str, body: ProjectUpdate, *, by: str) -> Project:
     """Raises ProjectNotFound or ProjectArchived. The slug stays, for tuned models carry it in their names."""
     project = queries.active_project(session, project_id)
-    if name is not None:
-        project.name = name
+    changes: dict[str, Any] = {}
+    if body.name is not None:
+        project.name = changes["title"] = body.name
+    if "training_policy" in body.model_fields_set:
+        policy = body.training_policy.model_dump() if body.training_policy else None
+        project.training_policy = changes["training_policy"] = policy
+    if changes:
         audit(session, organization_id=project.organization_id, actor=by, action="project.updated",
-              subject=project.id, project_id=project.id, details={"changes_requested": {"title": name}})
+              subject=project.id, project_id=project.id, details={"changes_requested": changes})
     return project
 
 

@@ -16,8 +16,30 @@ class ProjectCreate(Request):
     name: Name
 
 
+class TrainingPolicyUpdate(Request):
+    """What a training file must have passed before a job may train on it. Not a field of OpenAI's."""
+
+    max_verdict: Annotated[Literal["go", "warn", "block"], Field(
+        description="The worst verdict of validation that may be trained on.")] = "block"
+    min_reviewed_percent: Annotated[float, Field(ge=0, le=100, description=(
+        "So many percent of the examples of a dataset version must have been decided by reviewers."))] = 0
+    approval: Annotated[Literal["none", "any", "other_than_uploader"], Field(description=(
+        "Whether a reviewer must have approved the dataset version as a whole, and whether that may be one who"
+        " uploaded or made it."))] = "none"
+
+
 class ProjectUpdate(Request):
     name: Name | None = None
+    training_policy: Annotated[TrainingPolicyUpdate | None, Field(description=(
+        "Left out: stays as it is. Null: everything may be trained on. Not a field of OpenAI's."))] = None
+
+
+class TrainingPolicy(Answer):
+    """What a training file must have passed before a job may train on it."""
+
+    max_verdict: Literal["go", "warn", "block"]
+    min_reviewed_percent: float
+    approval: Literal["none", "any", "other_than_uploader"]
 
 
 class Project(Answer):
@@ -29,6 +51,8 @@ class Project(Answer):
     created_at: Timestamp
     archived_at: Timestamp | None
     status: Literal["active", "archived"]
+    training_policy: TrainingPolicy | None
+    """What a training file must have passed; null when everything may be trained on. Not a field of OpenAI's."""
 
 
 class ServiceAccountCreate(Request):

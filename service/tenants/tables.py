@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.kit.database import Base, Positioned
@@ -24,6 +25,8 @@ class Project(Positioned, Base):
     slug: Mapped[str]
     "The project's part in the names of its tuned models: lower-case letters, digits and hyphens."
     archived_at: Mapped[datetime | None]
+    training_policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    "What data must have passed before a job may train on it; null when everything may."
 
     @property
     def status(self) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from migrations.metadata import metadata
+from service.datasets.tables import DatasetVersion
 from service.kit.database import Scope, transaction
 from service.kit.identifiers import new_id, random_text
 from service.tenants import operations as tenants
@@ -20,12 +21,19 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
+    "preflight_id": lambda rows: rows["preflights"]["id"],
     "model": lambda rows: rows["tuned_models"]["name"],
     "project_id": lambda rows: rows["projects"]["id"],
     "service_account_id": lambda rows: rows["service_accounts"]["id"],
     "api_key_id": lambda rows: rows["api_keys"]["id"],
     "key_id": lambda rows: rows["admin_keys"]["id"],
     "file_id": lambda rows: rows["uploaded"]["id"],
+    "dataset_id": lambda rows: rows["datasets"]["id"],
+    "version": lambda rows: rows["dataset_versions"]["id"],
+    "review_id": lambda rows: rows["reviews"]["id"],
+    "item_id": lambda rows: rows["review_items"]["id"],
+    "other": lambda rows: rows["dataset_versions"]["id"],
+    "preview_id": lambda rows: rows["dataset_previews"]["id"],
 }
 """Where the id behind each path parameter comes from. A route with a new parameter needs a line here."""
 
@@ -60,6 +68,8 @@ def settle(client: TestClient, name: str) -> Estate:
     rows |= {"service_accounts": {"id": account_id}, "api_keys": {"id": key_id}, "admin_keys": {"id": admin_key_id},
              "uploaded": tenant.client.post("/v1/files", data={"purpose": "fine-tune"},
                                             files={"file": ("train.jsonl", b'{"messages": []}\n')}).json()}
+    with transaction(tenant.scope) as session:
+        session.execute(update(DatasetVersion).values(status="ready", file_id=rows["uploaded"]["id"]))
     ids = {parameter: maker(rows) for parameter, maker in MAKERS.items()}
     return Estate(tenant, client_with(client, admin_plain), ids, frozenset(_marks(tenant)))
 

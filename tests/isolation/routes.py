@@ -12,8 +12,11 @@ PUBLIC = frozenset({"/healthz", "/readyz"})
 """Routes that ask for no key."""
 BODIES: dict[str, dict[str, Any]] = {
     "createFineTuningJob": {"model": "smollm2-135m-instruct", "training_file": "file-unknown"},
+    "createPreflight": {"model": "smollm2-135m-instruct", "training_file": "file-unknown"},
     "createUpload": {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": 10, "mime_type": "application/jsonl"},
     "createChatCompletion": {"model": "ft:unknown", "messages": [{"role": "user", "content": "Hi"}]},
+    "createDatasetVersion": {"source": {"type": "file", "file_id": "file-unknown"}},
+    "previewDatasetSource": {"source": {"type": "file", "file_id": "file-unknown"}},
     "createWebhookEndpoint": {"name": "ops", "url": "https://example.com/",
                               "event_types": ["fine_tuning.job.succeeded"]},
 }

@@ -72,9 +72,12 @@ def _by_ourselves(asked: Counting, advance: Callable[[int], None]) -> TokenStats
 def _segments(asked: Counting, form: Format | None, options: Options,
               advance: Callable[[int], None]) -> Iterator[Segment]:
     """The file in pieces, so that its size does not matter."""
+    def from_start(start: int) -> Callable[[int], None]:
+        return lambda done: advance(start + done)
+
     for part in object_ranges(asked.object_key, asked.size):
         yield analyse_segment(object_bytes(asked.object_key, part.start, part.end), index=part.index, format=form,
-                              options=options, advance=lambda done, start=part.start: advance(start + done))
+                              options=options, advance=from_start(part.start))
 
 
 def _by_base_model(asked: Counting, advance: Callable[[int], None]) -> TokenStats:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from service.catalog import operations as catalog
+from service.catalog.machines import trained_on
 from service.files import operations as files
 from service.jobs import operations as jobs
 from service.jobs import queries as job_queries
@@ -32,6 +34,7 @@ from worker.providers.base import (
 )
 from worker.providers.base import Running as Progress
 from worker.providers.registry import provider
+from worker.tasks.preflights import leakage_between
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -47,7 +50,10 @@ _RESULT_COLUMNS = {"step": "step", "train_loss": "train_loss", "train_accuracy":
 def prepare(running: Running) -> timedelta | None:
     """Move a job from validating_files to queued once its files are validated, or fail it with their verdict."""
     with unit_of_work(running.claim) as session:
-        waiting = jobs.prepare(session, running.claim.subject)
+        step = jobs.step_for_job(session, running.claim.subject)
+    leakage = leakage_between(step) if step is not None else None
+    with unit_of_work(running.claim) as session:
+        waiting = jobs.prepare(session, running.claim.subject, leakage=leakage)
     return timedelta(seconds=1) if waiting else None
 
 
@@ -89,6 +95,7 @@ class Supervision:
         self.asked: str | None = None
         self.asked_at = 0.0
         self.next_look = 0.0
+        self.training_since: float | None = None
 
     def carry(self) -> timedelta | None:
         """Submit, follow, record. Whatever happens, no process of this run is left behind."""
@@ -114,6 +121,8 @@ class Supervision:
 
     def _record(self, progress: Progress) -> None:
         """Steps before checkpoints: whoever goes on from a stored checkpoint finds every step before it recorded."""
+        if self.training_since is None and progress.total_steps is not None:
+            self.training_since = time.monotonic()
         if progress.steps or progress.notes or progress.stage:
             with unit_of_work(self.claim) as session:
                 for note in progress.notes:
@@ -198,6 +207,16 @@ class Supervision:
                            object_key=key, status="processed")
             jobs.record_success(session, self.plan.job_id, trained_tokens=success.trained_tokens,
                                 result_file=file_id)
+            self._note_rate(session, success.trained_tokens)
+
+    def _note_rate(self, session: Session, tokens: int) -> None:
+        """For estimates to come: how fast it was, if all of it was trained under this watch."""
+        if self.training_since is None or self.plan.resume is not None:
+            return
+        local = self.plan.provider == "local"
+        catalog.note_rate(session, base_model=self.plan.base_model_id, tuning=self.plan.method.tuning.get("type", ""),
+                          device=trained_on() if local else self.plan.provider, tokens=tokens,
+                          seconds=time.monotonic() - self.training_since)
 
 
 def artifact_prefix(plan: TrainingPlan, step: int) -> str:

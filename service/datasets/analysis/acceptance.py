@@ -75,7 +75,7 @@ class _Completion(Struct, forbid_unknown_fields=True, gc=False):
 class _Orders(dict[bytes, Shape | None]):
     """Shapes by the codes of their roles; None for an order that somebody may object to."""
 
-    def __init__(self, usual: str, trained: str) -> None:
+    def __init__(self, usual: str, *trained: str) -> None:
         super().__init__()
         letters = {"s": "system", "d": "developer", "u": "user", "a": "assistant", "p": "preferred",
                    "n": "non_preferred", "P": "prompt", "C": "completion"}
@@ -88,7 +88,7 @@ class _Orders(dict[bytes, Shape | None]):
             self.clear()
         roles = tuple(ROLES[code] for code in order)
         fits = self._usual.fullmatch(order) is not None
-        self[order] = shape = shape_of(roles, tuple(role == self._trained for role in roles)) if fits else None
+        self[order] = shape = shape_of(roles, tuple(role in self._trained for role in roles)) if fits else None
         return shape
 
 
@@ -117,7 +117,10 @@ def _of_completions(examples: list[_Completion]) -> Texts:
 
 @dataclass(slots=True)
 class Taken:
-    """Lines that were taken, by their row, what they say, and the rows that are left, all in their order."""
+    """Lines that were taken, by their row, what they say, and the rows that are left, all in their order.
+
+    Empty lines are neither.
+    """
 
     rows: list[int]
     shapes: list[Shape]
@@ -129,7 +132,8 @@ class Taken:
 class Acceptance:
     """The fast way for one format. An example has so many quotes of its own, and so many for each text."""
 
-    def __init__(self, kind: Any, flatten: Callable[[list[Any]], Texts], orders: _Orders, quotes: tuple[int, int]) -> None:
+    def __init__(self, kind: Any, flatten: Callable[[list[Any]], Texts], orders: _Orders,
+                 quotes: tuple[int, int]) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
         self._flatten = flatten
         self._orders = orders
@@ -137,9 +141,9 @@ class Acceptance:
 
     def take(self, data: bytes, lines: list[bytes], quotes: NDArray[np.int64]) -> Taken:
         """Take what is certainly clean of the lines of `data`, which have so many quotes that delimit a string."""
-        examples, left = self._decoded(lines)
-        rows = [*compress(range(len(lines)), [row not in skipped for row in range(len(lines))])] if (
-            skipped := set(left)) else [*range(len(lines))]
+        examples, rows, left = self._decoded(lines)
+        if not examples:
+            return Taken([], [], [], left)
         texts, codes, sizes = self._flatten(examples)
         orders = self._orders
         shapes = [orders[codes[start:end]] for start, end in pairwise(accumulate(sizes, initial=0))]
@@ -153,17 +157,21 @@ class Acceptance:
         return Taken([*compress(rows, clean)], [*compress(shapes, clean)],  # type: ignore[list-item]
                      [*compress(texts, np.repeat(clean, sizes))], sorted([*left, *compress(rows, ~clean)]))
 
-    def _decoded(self, lines: list[bytes]) -> tuple[list[Any], list[int]]:
+    def _decoded(self, lines: list[bytes]) -> tuple[list[Any], list[int], list[int]]:
+        """Examples, their rows, and the rows of what is none but holds something."""
         decode = self._decode
         examples: list[Any] = []
+        rows: list[int] = []
         left: list[int] = []
-        keep = examples.append
+        keep, at = examples.append, rows.append
         for row, line in enumerate(lines):
-            try:
-                keep(decode(line))
-            except REFUSALS:
-                left.append(row)
-        return examples, left
+            if line:
+                try:
+                    keep(decode(line))
+                    at(row)
+                except REFUSALS:
+                    left.append(row)
+        return examples, rows, left
 
     def _doubt(self, texts: list[str], sizes: list[int], clean: NDArray[np.bool_]) -> None:
         """Unmark examples with a NUL, or with two answers that are the same."""
@@ -175,8 +183,8 @@ class Acceptance:
             clean &= [texts[end - 2] != texts[end - 1] for end in ends.tolist()]
 
 
-_PAIRS = _Orders("[sd]?(ua)*upn", "preferred")
-_NOTHING = Acceptance(None, _of_completions, _Orders("PC", ""), (0, 0))
+_PAIRS = _Orders("[sd]?(ua)*upn", "preferred", "non_preferred")
+_NOTHING = Acceptance(None, _of_completions, _Orders("PC"), (0, 0))
 _BY_FORMAT: dict[Format, Acceptance] = {
     "chat": Acceptance(_Chat, _of_chats, _Orders("[sd]?(ua)+", "assistant"), (2, 8)),
     "preference": Acceptance(_Pair, _of_pairs, _PAIRS, (8, 8)),

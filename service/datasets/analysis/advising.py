@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from service.datasets.analysis.facts import Facts
 from service.datasets.analysis.report import Advice
+from service.datasets.validation.findings import shown
 
 _SPARSE = 0.02  # share below which a thing is an exception
 
@@ -126,16 +127,17 @@ def _labels(facts: Facts) -> Iterator[Advice]:
     labels = facts.labels
     if labels is None:
         return
-    first = next(iter(labels.counts))
+    first = shown(next(iter(labels.counts)))
     if len(labels.counts) == 1:
         yield Advice("single_label", f"Every answer is '{first}'. There is nothing to tell apart.")
     elif labels.majority > 0.5 and labels.evenness < 0.8:
         yield Advice("label_imbalance", f"'{first}' is the answer in {labels.majority:.0%} of the examples. The"
                                         f" model will lean to it;"
                                   " add examples of the other labels or sample evenly.")
-    if rare := [label for label, count in labels.counts.items() if count < 10] and len(labels.counts) > 1:
+    rare = [label for label, count in labels.counts.items() if count < 10]
+    if rare and len(labels.counts) > 1:
         yield Advice("rare_labels", f"{len(rare)} of {len(labels.counts)} labels have fewer than 10 examples each,"
-                                    f" '{rare[-1]}' for one.")
+                                    f" '{shown(rare[-1])}' for one.")
 
 
 def _lengths(facts: Facts) -> Iterator[Advice]:

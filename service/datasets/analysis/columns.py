@@ -76,7 +76,7 @@ class Gathering:
     """Puts columns of many segments one after another into files, so that they need no memory."""
 
     def __init__(self) -> None:
-        self._files = {name: tempfile.TemporaryFile() for name in (*TYPES, BANDS)}
+        self._files = {name: tempfile.TemporaryFile() for name in (*TYPES, BANDS)}  # noqa: SIM115  # closed in _array
         self._rows = 0
         self._bands = 0
 

@@ -13,7 +13,7 @@ Numbers = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Texts of examples, one after another. Example e has texts firsts[e] to firsts[e + 1], its answer from splits[e]."""
+    """Texts of examples, one after another: e has those from firsts[e] to firsts[e + 1], its answer from splits[e]."""
 
     texts: list[str]
     codes: NDArray[np.uint8]
@@ -30,9 +30,9 @@ def hashes(said: Said) -> tuple[Numbers, Numbers]:
     marks[said.splits] = said.splits
     marks[said.firsts[:-1]] = said.firsts[:-1]
     begins = np.maximum.accumulate(marks)[:-1]
-    places = ((np.arange(len(said.texts)) - begins) << 8 | said.codes.astype(np.int64) << 1 | said.learned).astype(np.uint64)
+    places = (np.arange(len(said.texts)) - begins) << 8 | said.codes.astype(np.int64) << 1 | said.learned
     sums = np.zeros(len(said.texts) + 1, np.uint64)
-    np.cumsum(mixed(each, places), out=sums[1:])
+    np.cumsum(mixed(each, places.astype(np.uint64)), out=sums[1:])
     return sums[said.splits] - sums[said.firsts[:-1]], sums[said.firsts[1:]] - sums[said.splits]
 
 

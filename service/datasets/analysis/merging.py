@@ -31,7 +31,7 @@ class Merged:
 
 
 def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged:
-    """The report on a file of `size` bytes from its segments in their order. Each is let go before the next is asked for."""
+    """The report on a file of `size` bytes from its segments in their order, of which only one is held at a time."""
     whole = _Whole(options)
     for segment in segments:
         whole.add(segment)
@@ -82,7 +82,7 @@ class _Whole:
         word, reasons = verdict(self.tally, examples=examples, bad_lines=self._filled - examples)
         quality, privacy = judge(
             self._merged_summaries(), tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
-            examples=examples, format=self.format) if self.options.full else (None, None)
+            examples=examples, format=self.format, lines=self._filled) if self.options.full else (None, None)
         return Report(format=self.format, bytes=size, lines=self._lines, examples=examples,
                       errors=self.tally.total("error"), warnings=self.tally.total("warning"),
                       infos=self.tally.total("info"), counts=self.tally.by_kind(), verdict=word, reasons=reasons,

@@ -93,7 +93,9 @@ def heads(
     for band in range(BANDS * 2):
         keys = _keys(columns, band, members, release)
         order = np.argsort(keys, kind="stable").astype(np.int32)
-        buckets, shared = _shared(keys[order] >> _HALF)
+        keys = keys[order]
+        keys >>= _HALF
+        buckets, shared = _shared(keys)
         del keys
         for later, earlier in _candidates(buckets, members[order[shared]]):
             _join(columns, parents, later, earlier)
@@ -142,9 +144,10 @@ def _keys(columns: Bands, band: int, members: NDArray[np.int32], release: Callab
     """The key of a band in the upper half, and what lies beside it in the lower, so that sorting brings equals near."""
     keys = np.empty(len(members), np.uint64)
     for start in range(0, len(members), _PAIRS):
-        keys[start:start + _PAIRS] = columns[members[start:start + _PAIRS], band // 2]
+        part = columns[members[start:start + _PAIRS], band // 2]
+        keys[start:start + _PAIRS] = (part << _HALF) | (part >> _HALF) if band % 2 else part
         release()
-    return (keys << _HALF) | (keys >> _HALF) if band % 2 else keys
+    return keys
 
 
 def _shared(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Indexes]:

@@ -1,6 +1,6 @@
-"""Counts the quotes of JSON that delimit its strings: how one knows that no key comes twice, which msgspec lets pass.
+"""Counts the quotes of JSON that delimit strings: how one knows that no key comes twice, which msgspec lets pass.
 
-A typed reader knows which strings a line must have. With a key more there are more quotes, and nothing makes them fewer.
+A typed reader knows which strings a line must have. With a key more there are more quotes; nothing makes them fewer.
 """
 
 import numpy as np

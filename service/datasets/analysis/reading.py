@@ -73,16 +73,25 @@ class Reader:
         return Block(block.offset + len(BOM), block.data.removeprefix(BOM))
 
     def _read(self, block: Block) -> None:
+        if not block.data or block.data.isspace():
+            count = block.data.count(b"\n") + 1
+            self._blank(self.lines + 1, count)
+            self.lines += count
+            self.filled += count
+            return
         lines = block.data.split(b"\n")
         lengths = np.array([len(line) for line in lines], np.int64)
         quotes = delimiters(block.data, np.cumsum(lengths + 1))
         if len(block.data) <= MAX_LINE_BYTES:
             taken = self._acceptance.take(block.data, lines, quotes)
         else:  # one of them may be too long
-            taken = Taken([], [], [], [*range(len(lines))])
+            taken = Taken([], [], [], np.flatnonzero(lengths).tolist())
         gathered = Gathered(taken)
-        for row in taken.left:
-            self._look_closer(lines[row], row, int(quotes[row]), gathered)
+        for row, count in sorted([*((row, 1) for row in taken.left), *_runs(np.flatnonzero(lengths == 0))]):
+            if lines[row]:
+                self._look_closer(lines[row], row, int(quotes[row]), gathered)
+            else:
+                self._blank(self.lines + row + 1, count)
         gathered.close()
         if gathered.rows:
             self._keep(gathered, lengths, block.offset)
@@ -93,8 +102,8 @@ class Reader:
         number = self.lines + row + 1
         if len(line) > MAX_LINE_BYTES:
             self.tally.add([_too_long(number, len(line))])
-        elif not line or line.isspace():
-            self._blank(number)
+        elif line.isspace():
+            self._blank(number, 1)
         elif self._format == "chat" and (accepted := accept_rich(line, quotes)) is not None:
             gathered.add(row, *accepted)
         else:
@@ -111,13 +120,13 @@ class Reader:
         if self._format == "reinforcement":
             gathered.rests[row] = rest_of(line)
 
-    def _blank(self, number: int) -> None:
-        self.filled -= 1
+    def _blank(self, number: int, count: int) -> None:
+        self.filled -= count
         if self._blanks.stop == number:
-            self._blanks = range(self._blanks.start, number + 1)
+            self._blanks = range(self._blanks.start, number + count)
         else:
             self._count_blanks()
-            self._blanks = range(number, number + 1)
+            self._blanks = range(number, number + count)
 
     def _count_blanks(self) -> None:
         count_blanks(self.tally, self._blanks)
@@ -133,6 +142,14 @@ class Reader:
             bands = near_duplicates.bands(batch)
             counted.flags = batch.flags
         self.parts.append(counted.arrays(lengths, before=self.lines, offset=offset, bands=bands))
+
+
+def _runs(rows: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Rows that follow one another as (first, how many)."""
+    if not len(rows):
+        return []
+    starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    return [*zip(rows[starts].tolist(), np.diff(starts, append=len(rows)).tolist(), strict=True)]
 
 
 def count_blanks(tally: Tally, blanks: range) -> None:

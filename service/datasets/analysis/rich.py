@@ -50,7 +50,7 @@ class _Call(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Assistant(Struct, forbid_unknown_fields=True, tag_field="role", tag="assistant", gc=False):
-    content: _Text | None | UnsetType = UNSET
+    content: _Text | UnsetType | None = UNSET
     name: _Name | UnsetType = UNSET
     weight: Literal[0, 1] | UnsetType = UNSET
     tool_calls: Annotated[list[_Call], Meta(min_length=1)] | UnsetType = UNSET
@@ -78,7 +78,7 @@ def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
         return None
     heard = _Hearing(tools, Budget.of(line), most=1 if chat.parallel_tool_calls is False else len(line))
     heard.quotes += 2 * (chat.parallel_tool_calls is not UNSET)
-    if not all([heard.take(message) for message in chat.messages]) or not _ORDER.fullmatch(heard.order):
+    if not all(map(heard.take, chat.messages)) or not _ORDER.fullmatch(heard.order):
         return None
     if quotes != heard.quotes or not heard.trained[-1]:
         return None

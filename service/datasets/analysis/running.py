@@ -23,6 +23,7 @@ __all__ = ["Options", "analyse", "analyse_whole"]
 
 _CHUNK = MiB
 _LARGEST = 32 * MiB
+_WORTH = 16 * MiB  # a smaller file is read before other processes have begun
 _TOLD_EVERY = 0.1
 Progress = Callable[[int, int], None]
 
@@ -41,7 +42,7 @@ def analyse_whole(path: Path, *, processes: int, options: Options,
         target = min(_LARGEST, max(MiB, size // (4 * processes)))  # so that all end at about the same time
         parts = plan(size, lambda start, end: _read(file, start, end), target=target)
     options = replace(options, format=options.format or _detect(path))
-    if processes > 1 and len(parts) > 1:
+    if processes > 1 and len(parts) > 1 and size >= _WORTH:
         with _segments_of_many(path, parts, options, processes, progress) as segments:
             merged = merge(segments, size=size, options=options)
     else:

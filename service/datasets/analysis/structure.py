@@ -17,7 +17,6 @@ from service.datasets.validation.findings import Finding, Severity
 MOST_SCHEMAS = 256
 _SETTLED = 50  # so many answers tell what form the others should have
 _MOSTLY = 0.9
-_FENCED = re.compile(r"\s*```(?:json|JSON)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 _STARTS = frozenset("{[` \t\n\r")
 _OPENING = re.compile(r"""\s*(?:\{\s*(?:"|'\w|\})|\[\s*(?:\{|"|\[|\]|-?\d+\s*,))""")
 _NUMBERS = re.compile(r"\s*\[\s*-?\d")  # a list of numbers, or a text that begins with a note
@@ -66,10 +65,10 @@ class Structure:
             return "text"
         form = "json"
         if "```" in answer[:16]:
-            fenced = _FENCED.fullmatch(answer)
-            if fenced is None:
+            inside = _unfenced(answer)
+            if inside is None:
                 return "text"
-            form, answer = "fenced", fenced[1]
+            form, answer = "fenced", inside
         if not _OPENING.match(answer):
             return "text"
         try:
@@ -103,6 +102,14 @@ class Structure:
         if rest:
             kept["others"] = kept.get("others", 0) + rest
         return {"forms": dict(sorted(forms.items())), "schemas": kept}
+
+
+def _unfenced(answer: str) -> str | None:
+    """What stands in a Markdown fence, if the answer is nothing but one."""
+    first, _, rest = answer.strip().partition("\n")
+    if first.strip() in {"```", "```json", "```JSON"} and rest.endswith("```") and rest.count("```") == 1:
+        return rest[:-3]
+    return None
 
 
 def _schema(value: Any) -> str:

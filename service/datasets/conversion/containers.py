@@ -1,11 +1,11 @@
 """Takes files apart into rows: JSON Lines, JSON arrays, CSV, TSV and Parquet, of any size in little memory."""
 
-import codecs
 import csv
 import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -14,6 +14,7 @@ from msgspec import Raw
 from pyarrow import ArrowException
 from pyarrow.parquet import ParquetFile
 
+from service.datasets.conversion.encodings import UTF_8, encoding_of, utf16_of
 from service.datasets.conversion.examples import MAX_ROW_BYTES, TOO_LONG, Unconvertible
 from service.settings import MiB
 
@@ -39,16 +40,16 @@ def container_of(head: bytes, filename: str) -> Container:
         raise UnknownContainer("The file is empty.")
     if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         raise UnknownContainer("The file is compressed or a workbook. Unpack it, or save the sheet as CSV.")
+    utf_16 = utf16_of(head)
+    first = _heading(head.decode(utf_16 or UTF_8, errors="replace"))
+    if utf_16 and first.lstrip("\ufeff ").startswith(("{", "[")):
+        raise UnknownContainer("The file is JSON in UTF-16. Save it as UTF-8.")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"["):
         return "json"
     if text.startswith(b"{"):
         return "jsonl"
     suffix = Path(filename).suffix.lower()
-    encoding = _encoding(head)
-    first = _heading(head, encoding)
-    if encoding.startswith("utf-16") and first.lstrip("\ufeff ").startswith(("[", "{")):
-        raise UnknownContainer("The JSON is in UTF-16. Save it as UTF-8.")
     if any(character < " " and character not in "\t\r" for character in first):
         raise UnknownContainer("The file is binary: neither JSON nor CSV, TSV or Parquet.")
     if suffix in {".tsv", ".tab"} or (suffix != ".csv" and first.count("\t") > first.count(",")):
@@ -56,6 +57,20 @@ def container_of(head: bytes, filename: str) -> Container:
     if suffix == ".csv" or "," in first or ";" in first:
         return "csv"
     raise UnknownContainer("The file is neither JSON nor CSV, TSV or Parquet.")
+
+
+def remark(path: Path, container: Container) -> str | None:
+    """What had to be supposed to read the file, for whoever looks at what came of it."""
+    if container in {"csv", "tsv"}:
+        encoding = encoding_of(path)
+        return None if encoding == UTF_8 else f"Its text was read as {encoding}."
+    if container == "parquet":
+        with _opened(path) as file:
+            nested = [field.name for field in file.schema_arrow if "struct<" in str(field.type)]
+        if nested:
+            return (f"Columns of objects ({', '.join(nested)[:200]}) have every key in every row: keys that are null"
+                    " were left out.")
+    return None
 
 
 def rows(path: Path, container: Container) -> Iterator[Row | Unconvertible]:
@@ -141,22 +156,37 @@ def _after(rest: bytes, chunks: Iterator[bytes]) -> Iterator[Unconvertible]:
         yield Unconvertible("something behind the end of the array")
 
 
-def _heading(head: bytes, encoding: str) -> str:
+def _heading(text: str) -> str:
     """The first line without what stands in quotes."""
-    return _QUOTED.sub("", head.decode(encoding, errors="replace")).partition("\n")[0]
+    return _QUOTED.sub("", text).partition("\n")[0]
 
 
-def _encoding(head: bytes) -> str:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for encoding, zeros in (("utf-16-le", head[1:200:2]), ("utf-16-be", head[0:200:2])):
-        if zeros.count(0) > len(zeros) // 2 and head[:200].count(0) == zeros.count(0):
-            return encoding
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _READ)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
+def _table(path: Path) -> Iterator[Row | Unconvertible]:
+    encoding = encoding_of(path)
+    # what is not UTF-8 in a file that is becomes half of a pair, so that its row is skipped and not damaged
+    with path.open(encoding=encoding, errors="surrogateescape" if encoding == UTF_8 else "replace", newline="") as text:
+        delimiter = max("\t,;|", key=_heading(text.read(_READ)).count)
+        text.seek(0)
+        csv.field_size_limit(MAX_ROW_BYTES)
+        lines = _Lines(text)
+        records = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            header = _distinct(next(records, []))
+        except csv.Error as wrong:
+            raise UnknownContainer(f"The first line, which names the columns, cannot be read: {_why(wrong)}.") from wrong
+        while True:
+            lines.held = 0
+            try:
+                fields = next(records)
+            except StopIteration:
+                return
+            except csv.Error as wrong:
+                yield Unconvertible(_why(wrong))
+                continue
+            if any(fields):
+                yield (dict(zip(header, fields, strict=True)) if len(fields) == len(header)
+                       else Unconvertible("more fields than headings" if len(fields) > len(header)
+                                          else "fewer fields than headings"))
 
 
 class _Lines:
@@ -175,42 +205,13 @@ class _Lines:
         if not line:
             raise StopIteration
         if self.held >= MAX_ROW_BYTES:
-            while line and not line.endswith("\n"):
+            while line and not line.endswith(("\n", "\r")):
                 line = self._text.readline(MAX_ROW_BYTES)
             raise csv.Error(TOO_LONG)
         return line
 
 
-def _table(path: Path) -> Iterator[Row | Unconvertible]:
-    with path.open("rb") as file:
-        head = file.read(_READ)
-    encoding = _encoding(head)
-    delimiter = max("\t,;|", key=_heading(head, encoding).count)
-    csv.field_size_limit(MAX_ROW_BYTES)
-    with path.open(encoding=encoding, errors="replace", newline="") as text:
-        lines = _Lines(text)
-        records = csv.reader(lines, delimiter=delimiter, strict=True)
-        try:
-            header = _distinct(next(records, []))
-        except csv.Error as wrong:
-            raise UnknownContainer(f"The first line, which names the columns, cannot be read: {_quoting(wrong)}."
-                                   ) from wrong
-        while True:
-            lines.held = 0
-            try:
-                fields = next(records)
-            except StopIteration:
-                return
-            except csv.Error as wrong:
-                yield Unconvertible(_quoting(wrong))
-                continue
-            if any(fields):
-                yield (dict(zip(header, fields, strict=True)) if len(fields) == len(header)
-                       else Unconvertible("more fields than headings" if len(fields) > len(header)
-                                          else "fewer fields than headings"))
-
-
-def _quoting(wrong: csv.Error) -> str:
+def _why(wrong: csv.Error) -> str:
     told = str(wrong)
     if told == TOO_LONG or "field larger" in told:
         return TOO_LONG
@@ -218,24 +219,31 @@ def _quoting(wrong: csv.Error) -> str:
 
 
 def _distinct(header: list[str]) -> list[str]:
-    """The headings, the second of a name with a number behind it."""
+    """Each heading once: a second `answer` is `answer (2)`."""
     seen = Counter[str]()
-    names: list[str] = []
-    for name in (each.strip().removeprefix("\ufeff") for each in header):
+    made = []
+    for name in (each.strip() for each in header):
         seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return names
+        made.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return made
 
 
 def _parquet(path: Path) -> Iterator[Row | Unconvertible]:
     """Batches of rows. A struct column has every key in every row; keys that are null were not there, and go."""
+    with _opened(path) as file:
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+        for batch in file.iter_batches(batch_size=max(1, min(256, 2 * MAX_ROW_BYTES // max(1, longest)))):
+            for row in batch.to_pylist():
+                yield {name: _without_nulls(value) for name, value in row.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ParquetFile]:
+    """Raises UnknownContainer, also for what is found wrong later."""
     try:
         with ParquetFile(path) as file:
-            largest = max((group.total_byte_size // max(1, group.num_rows) for group in map(
-                file.metadata.row_group, range(file.num_row_groups))), default=0)
-            for batch in file.iter_batches(batch_size=max(1, min(256, 2 * MAX_ROW_BYTES // max(1, largest)))):
-                for row in batch.to_pylist():
-                    yield {name: _without_nulls(value) for name, value in row.items()}
+            yield file
     except (ArrowException, OSError, ValueError) as wrong:
         raise UnknownContainer(f"The Parquet file cannot be read: {str(wrong).partition(chr(10))[0][:200]}") from wrong
 

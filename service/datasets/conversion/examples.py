@@ -1,7 +1,6 @@
 """Examples on their way to a line: plain values, and JSON text that is written as it came."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +33,7 @@ def encode(example: Example) -> bytes:
     try:
         line = f"{written(example)}\n".encode()
     except UnicodeEncodeError as half:
-        raise Unconvertible("half of a surrogate pair in its text") from half
+        raise Unconvertible("text that is not valid Unicode") from half
     except (ValueError, TypeError, RecursionError) as wrong:
         raise Unconvertible("a value that JSON cannot hold") from wrong
     if len(line) > MAX_ROW_BYTES:
@@ -62,6 +61,14 @@ def one_line(text: str) -> str:
     return " ".join(text.split("\n")).replace("\r", " ")
 
 
+def own(value: Any) -> Any:
+    """A value in OpenAI's own form; where it is the text of its JSON, that very text. Raises Unconvertible."""
+    if not isinstance(value, str):
+        return value
+    raw(value, Raw)
+    return Verbatim(one_line(value))
+
+
 def tools_of(value: Any) -> Verbatim | None:
     """Declared tools as OpenAI writes them, from a list of tools or of bare functions, or from the text of one."""
     if value in (None, "", [], "[]"):
@@ -77,25 +84,24 @@ def _tool(text: str) -> str:
     return text if "function" in members and "type" in members else f'{{"type": "function", "function": {text}}}'
 
 
-def calls_of(value: Any, numbers: Iterator[int]) -> list[Example]:
-    """Calls of OpenAI's from {"name": …, "arguments": …}, from a list of them, or from the text of either."""
+def calls_of(value: Any) -> list[Example]:
+    """Calls without their ids, from {"name": …, "arguments": …}, a list of such, or the text of either.
+
+    Arguments stay the very text.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     called = raw(text, list[Raw]) if text.lstrip().startswith("[") else [text]
     if not called:
         raise Unconvertible("a turn that calls nothing")
-    return [_call(each, f"call_{next(numbers)}") for each in called]
+    return [_call(each) for each in called]
 
 
-def _call(text: Any, call_id: str) -> Example:
+def _call(text: Any) -> Example:
     members = raw(text, dict[str, Raw])
     name = raw(members.get("name", b"null"), str | None)
     if not name:
         raise Unconvertible("a call without a name")
     arguments = bytes(members.get("arguments", members.get("parameters", Raw(b"{}")))).decode()
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
-
-
-def arguments_of(text: str) -> str:
-    """The very text of the arguments, be it written as an object or as a string that holds one."""
-    told: str = raw(text, str) if text.startswith('"') else text
-    return told
+    if arguments.startswith('"'):
+        arguments = raw(arguments, str)
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,7 +1,7 @@
 """Lines in OpenAI's chat format as other tools want them: ShareGPT, Alpaca, CSV, Parquet."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from service.datasets.validation.lines import read_lines
 
 FORMATS = ("sharegpt", "alpaca", "csv", "parquet")
 _BATCH = 1000
-_PARQUET = dict.fromkeys(("messages", "tools", "functions", "parallel_tool_calls", "input", "preferred_output",
-                          "non_preferred_output"))
+_PARQUET = ("messages", "tools", "functions", "parallel_tool_calls", "input", "preferred_output",
+            "non_preferred_output")
+_KNOWN = (*_PARQUET, "weight", "name", "refusal", "audio", "function_call", "tool_calls", "tool_call_id", "prompt",
+          "completion")
 
 
 def export(lines: Iterator[bytes], format: str, target: Path, *, skip: Callable[[int, str], None]) -> int:  # noqa: A002
@@ -42,29 +44,42 @@ def _converted(lines: Iterator[bytes], change: Callable[[bytes], Example],
         except Unconvertible as why:
             skip(number, str(why))
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-            skip(number, "not of the form of training data")
+            skip(number, "not a chat as OpenAI's format has it")
 
 
 def sharegpt(line: bytes) -> Example:
     """Turns of {from, value}; a call with its arguments as they stand, tools as JSON text. Raises Unconvertible."""
     members = raw(line, dict[str, Raw])
-    if members.keys() - {"messages", "tools"}:
-        raise Unconvertible("settings that have no place in it")
-    turns: list[Example] = []
-    unanswered: list[str] = []
+    _nothing_else(members, "messages", "tools")
+    turns, unanswered = list[Example](), list[Any]()
     for message in _messages(members):
-        unanswered += [call["id"] for call in message.get("tool_calls") or ()]
-        if message.get("role") == "tool" and (not unanswered or unanswered.pop(0) != message.get("tool_call_id")):
-            raise Unconvertible("answers of tools in another order than their calls")
+        _in_order(message, unanswered)
         turns += _turn(message)
     tools = {} if "tools" not in members else {"tools": bytes(members["tools"]).decode()}
     return {"conversations": turns, **tools}
 
 
+def _nothing_else(found: Mapping[str, Any], *names: str) -> None:
+    """What the other shape has no place for would be lost unseen. Raises Unconvertible."""
+    for name, value in found.items():
+        if name not in names and value is not None and (name, value) != ("weight", 1):
+            known = name if name in _KNOWN else "a key that OpenAI's format does not have"
+            raise Unconvertible(f"no place for {known}")
+
+
+def _in_order(message: Example, unanswered: list[Any]) -> None:
+    """Results go without ids, so they must stand in the order of their calls. Raises Unconvertible."""
+    if message.get("role") == "tool":
+        if not unanswered or unanswered.pop(0) != message.get("tool_call_id"):
+            raise Unconvertible("results in another order than their calls")
+    elif unanswered:
+        raise Unconvertible("a call without its result")
+    unanswered += [call["id"] for call in message.get("tool_calls") or ()]
+
+
 def _turn(message: Example) -> list[Example]:
+    _nothing_else(message, "role", "content", "tool_calls", "tool_call_id")
     role, content = message.get("role"), message.get("content")
-    if message.keys() - {"role", "content", "tool_calls", "tool_call_id", "weight"} or message.get("weight", 1) != 1:
-        raise Unconvertible("a message that has no place in it")
     if message.get("tool_calls"):
         if content:
             raise Unconvertible("a message with both text and calls")
@@ -77,17 +92,13 @@ def _turn(message: Example) -> list[Example]:
 
 def _call(call: Any) -> str:
     function = call["function"]
-    arguments = str(function["arguments"])
-    is_object = arguments[:1] == "{" and arguments[-1:] == "}" and _is_json(arguments)
-    return written({"name": function["name"], "arguments": Verbatim(arguments) if is_object else arguments})
-
-
-def _is_json(text: str) -> bool:
+    _nothing_else(function, "name", "arguments")
+    text = function["arguments"]
     try:
-        msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return False
-    return True
+        is_object = text[:1] == "{" and text[-1:] == "}" and bool(raw(text, dict[str, Raw]) or True)
+    except Unconvertible:
+        is_object = False
+    return written({"name": function["name"], "arguments": Verbatim(text) if is_object else text})
 
 
 def alpaca(line: bytes) -> Example:
@@ -104,24 +115,24 @@ def _columns(line: bytes) -> Example:
 def _single(line: bytes) -> dict[str, str]:
     members = raw(line, dict[str, Raw])
     messages = _messages(members)
+    _nothing_else(members, "messages", "tools")
+    for message in messages:
+        _nothing_else(message, "role", "content")
     roles = [message.get("role") for message in messages]
-    if roles not in (["user", "assistant"], ["system", "user", "assistant"]) or members.keys() != {"messages"}:
+    if roles not in (["user", "assistant"], ["system", "user", "assistant"]) or "tools" in members:
         raise Unconvertible("more than one question and one answer")
     said = {str(message["role"]): message.get("content") for message in messages}
     if not all(isinstance(content, str) for content in said.values()):
         raise Unconvertible("content that is not a text")
     if not all(str(content).strip() for content in said.values()):
         raise Unconvertible("a text that is empty")
-    if any(message.keys() != {"role", "content"} for message in messages):
-        raise Unconvertible("a message that has no place in it")
     return {"system": "", **said}  # type: ignore[dict-item]  # checked above
 
 
 def _texts(line: bytes) -> Example:
     """Each value as its JSON text, since columns of objects would invent keys."""
     members = raw(line, dict[str, Raw])
-    if members.keys() - _PARQUET:
-        raise Unconvertible("settings that have no place in it")
+    _nothing_else(members, *_PARQUET)
     return {name: bytes(value).decode() for name, value in members.items()}
 
 

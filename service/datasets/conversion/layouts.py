@@ -1,23 +1,12 @@
 """What a row of a known layout says, as an example: Alpaca, ShareGPT, messages, preference pairs, prompt and answer."""
 
-import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import Raw
-
 from service.datasets.conversion.containers import Row
-from service.datasets.conversion.examples import (
-    Example,
-    Unconvertible,
-    Verbatim,
-    calls_of,
-    one_line,
-    raw,
-    tools_of,
-    written,
-)
+from service.datasets.conversion.examples import Example, Unconvertible, Verbatim, calls_of, own, tools_of, written
+from service.datasets.conversion.mending import mended
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
           "bot": "assistant", "model": "assistant", "system": "system", "developer": "developer", "tool": "result",
@@ -25,6 +14,7 @@ _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "ass
           "tool_response": "result"}
 _TALKS = ("conversations", "conversation", "messages", "dialog")
 _ANSWERS = ("completion", "response", "answer", "output")
+PAIR = ("input", "preferred_output", "non_preferred_output")
 
 
 def text(value: Any, name: str, *, empty: bool = False) -> str:
@@ -89,20 +79,21 @@ def messages(row: Row) -> Example:
     talk = _json(row.get("messages"))
     if not isinstance(talk, list) or not talk:
         raise Unconvertible("'messages' is not a list of messages")
-    if all(isinstance(turn, dict) and "role" in turn for turn in talk):
-        numbers = itertools.count(1)
-        kept = {name: row[name] for name in ("parallel_tool_calls",) if row.get(name) is not None}
-        return _with_tools({"messages": [_whole(turn, numbers) for turn in talk], **kept}, row)
-    return sharegpt(row)
+    if not all(isinstance(turn, dict) and "role" in turn for turn in talk):
+        return sharegpt(row)
+    example: Example = {"messages": [*_system(row.get("system"), talk), *mended(talk)]}
+    if (tools := tools_of(row.get("tools"))) is not None:
+        example["tools"] = tools
+    if row.get("functions"):
+        example["functions"] = own(row["functions"])
+    if row.get("parallel_tool_calls") is not None:
+        example["parallel_tool_calls"] = own(row["parallel_tool_calls"])
+    return example
 
 
 def openai_preference(row: Row) -> Example:
-    """OpenAI's own preference pairs in a container that is not JSON Lines."""
-    asked = row.get("input")
-    answers = {name: _json(row.get(name)) for name in ("preferred_output", "non_preferred_output")}
-    if isinstance(asked, str):
-        asked = Verbatim(one_line(bytes(raw(asked, Raw)).decode()))
-    return {"input": asked, **answers}
+    """OpenAI's own pairs in a container that is not JSON Lines; in a table each column holds the text of its JSON."""
+    return {name: own(row.get(name)) for name in PAIR}
 
 
 def prompt_completion(row: Row) -> Example:
@@ -116,8 +107,7 @@ def prompt_completion(row: Row) -> Example:
 
 LAYOUTS: dict[str, Callable[[Row], Example]] = {
     "alpaca": alpaca, "sharegpt": sharegpt, "sharegpt_preference": sharegpt_preference, "preference": preference,
-    "openai_preference": openai_preference,
-    "messages": messages, "prompt_completion": prompt_completion}
+    "messages": messages, "prompt_completion": prompt_completion, "openai_preference": openai_preference}
 
 
 def layout_of(row: Row) -> str | None:
@@ -127,8 +117,8 @@ def layout_of(row: Row) -> str | None:
 
 def _layout(names: set[str]) -> str | None:
     talks, pairs = not names.isdisjoint(_TALKS[:2]), names >= {"chosen", "rejected"}
-    found = (("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
-             ("openai_preference", names >= {"input", "preferred_output"}),
+    found = (("openai_preference", names >= set(PAIR[:2])),
+             ("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
              ("messages", "messages" in names), ("alpaca", names >= {"instruction", "output"}),
              ("prompt_completion", "prompt" in names and not names.isdisjoint(_ANSWERS)))
     return next((name for name, fits in found if fits), None)
@@ -142,56 +132,35 @@ def _talk(row: Row) -> list[Example]:
     return _turns(turns, "conversations")
 
 
-def _turns(turns: list[Any], name: str) -> list[Example]:  # noqa: C901 - one state machine in one piece
+def _turns(turns: list[Any], name: str) -> list[Example]:
     """OpenAI's messages from turns; ids of calls are counted through the example, so they are the same each time."""
     made: list[Example] = []
-    numbers, unanswered = itertools.count(1), list[str]()
     for turn in turns:
         if isinstance(turn, str) and len(turns) == 1:
             turn = {"role": "assistant", "content": turn}  # noqa: PLW2901 - an answer without its wrapping
         if not isinstance(turn, dict):
             raise Unconvertible(f"a turn of '{name}' is not an object")
         if "role" in turn and ("tool_calls" in turn or "tool_call_id" in turn):
-            made.append(_whole(turn, numbers))
+            made.append(turn)
             continue
-        role = _ROLES.get(str(turn.get("from", turn.get("role"))).lower())
-        said = turn.get("value", turn.get("content"))
-        if role is None:
-            raise Unconvertible(f"a turn of '{name}' by nobody known")
-        if role == "call":
-            calls = calls_of(said, numbers)
-            unanswered += [call["id"] for call in calls]
-            if made and made[-1].get("tool_calls"):
-                made[-1]["tool_calls"] += calls
-            else:
-                made.append({"role": "assistant", "tool_calls": calls})
-        elif role == "result":
-            if not unanswered:
-                raise Unconvertible("a result without a call")
-            result = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-            made.append({"role": "tool", "tool_call_id": unanswered.pop(0), "content": result})
-        elif unanswered:
-            raise Unconvertible("a call without a result")
+        message = _message(turn, name)
+        if "tool_calls" in message and made and made[-1].get("tool_calls"):
+            made[-1]["tool_calls"] += message["tool_calls"]
         else:
-            made.append(_said(role, text(said, name, empty=True)))
-    return made
+            made.append(message)
+    return mended(made)
 
 
-def _whole(turn: Example, numbers: Iterator[int]) -> Example:
-    """A message of OpenAI's, whose calls may lack an id or their arguments be an object."""
-    calls = turn.get("tool_calls")
-    if not isinstance(calls, list) or not all(isinstance(call, dict) and isinstance(call.get("function"), dict)
-                                              for call in calls):
-        return {name: value for name, value in turn.items() if name != "tool_calls" or value}
-    made = []
-    for call, number in zip(calls, numbers, strict=False):
-        function = call["function"]
-        arguments = function.get("arguments")
-        if not isinstance(arguments, str):
-            function = {**function, "arguments": json.dumps(arguments or {}, ensure_ascii=False)}
-        made.append({"id": f"call_{number}", "type": "function", **call, "function": function})
-    kept = {name: value for name, value in turn.items() if name != "tool_calls"}
-    return {**kept, "tool_calls": made} if made else kept
+def _message(turn: Example, name: str) -> Example:
+    role = _ROLES.get(str(turn.get("from", turn.get("role"))).lower())
+    said = turn.get("value", turn.get("content"))
+    if role is None:
+        raise Unconvertible(f"a turn of '{name}' by nobody known")
+    if role == "call":
+        return {"role": "assistant", "tool_calls": calls_of(said)}
+    if role == "result":
+        return _said("tool", said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+    return _said(role, text(said, name, empty=True))
 
 
 def _answer(row: Row, name: str) -> list[Example]:

@@ -62,7 +62,7 @@ def guess(columns: Iterable[str]) -> Mapping | None:
 def reader(mapping: Mapping, columns: Iterable[str]) -> Callable[[Row], Example]:
     """Makes examples of rows. Raises InvalidMapping when it names a column that is not there."""
     known = set(columns)
-    filled = {name: _template(getattr(mapping, name), known) for name in Mapping.__struct_fields__
+    filled = {name: _template(name, getattr(mapping, name), known) for name in Mapping.__struct_fields__
               if getattr(mapping, name) is not None}
 
     def read(row: Row) -> Example:
@@ -81,14 +81,20 @@ def reader(mapping: Mapping, columns: Iterable[str]) -> Callable[[Row], Example]
     return read
 
 
-def _template(template: str, columns: set[str]) -> Callable[[Row], str]:
+def _template(role: str, template: str, columns: set[str]) -> Callable[[Row], str]:
     if template in columns:
         template = f"{{{template}}}"
     named = [found[1] for found in _PIECE.finditer(template) if found[1]]
     unknown = [name for name in named if name not in columns]
+    if not named and role != "system" and len(template.split()) <= 1:  # a slip, and no text to train on in every row
+        unknown = [template]
     if unknown:
         raise InvalidMapping(f"There is no column {unknown[0]!r}. Columns are {listed(columns)}.")
-    return lambda row: _PIECE.sub(lambda found: _value(row, found[1]) if found[1] else found[0][0], template)
+
+    def fill(row: Row) -> str:
+        filled = _PIECE.sub(lambda found: _value(row, found[1]) if found[1] else found[0][0], template)
+        return filled.strip() if len(named) > 1 else filled  # no gap where one of several columns is empty
+    return fill
 
 
 def listed(columns: Iterable[str]) -> str:

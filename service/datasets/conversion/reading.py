@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from service.datasets.conversion import mapping as mappings
-from service.datasets.conversion.containers import Container, Row, UnknownContainer, container_of, rows
+from service.datasets.conversion.containers import Container, Row, UnknownContainer, container_of, remark, rows
 from service.datasets.conversion.examples import MAX_ROW_BYTES, Example, Unconvertible, encode
 from service.datasets.conversion.layouts import LAYOUTS, layout_of
+from service.datasets.conversion.mending import is_foreign
 from service.datasets.validation.formats import check
 from service.datasets.validation.formats import detect as detect_format
 from service.settings import MiB
@@ -49,12 +50,16 @@ class Shape:
 
 @dataclass(slots=True)
 class Outcome:
-    """What converting told. `skipped` keeps the first 1,000 as (row from 1, reason); `reasons` counts all."""
+    """What converting told. `skipped` keeps the first 1,000 as (row from 1, reason); `reasons` counts all.
+
+    `remarks` are sentences on what had to be supposed.
+    """
 
     rows: int = 0
     converted: int = 0
     skipped: list[tuple[int, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
 
     def skip(self, row: int, reason: str) -> None:
         if reason not in self.reasons and len(self.reasons) >= _MOST_REASONS:
@@ -116,17 +121,13 @@ def _is_native(path: Path) -> bool:
     with path.open("rb") as file:
         for line in islice(iter(lambda: file.readline(MAX_ROW_BYTES), b""), _LOOKED_AT):
             try:
-                members = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw])
+                row = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
-            votes[layout_of(members) not in _FOREIGN and not _is_sharegpt(members)
-                  and detect_format([line]) is not None] += 1
+            if is_foreign(row):
+                return False  # even one call that wants mending would be an error as it is
+            votes[layout_of(row) not in _FOREIGN and detect_format([line]) is not None] += 1
     return not votes or votes[True] >= votes[False]
-
-
-def _is_sharegpt(members: dict[str, msgspec.Raw]) -> bool:
-    messages = bytes(members.get("messages", b""))
-    return b'"from"' in messages and b'"value"' in messages and b'"role"' not in messages
 
 
 def convert(path: Path, shape: Shape, outcome: Outcome, *,
@@ -138,8 +139,10 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
     if shape.layout == NATIVE:
         yield from _as_it_is(path, outcome, advance)
         return
-    read = LAYOUTS.get(shape.layout)
     try:
+        read = LAYOUTS.get(shape.layout) or mappings.reader(shape.mapping or mappings.Mapping(user=""),
+                                                            _first_rows(path, shape.container)[0])
+        outcome.remarks += filter(None, [remark(path, shape.container)])
         for number, row in enumerate(rows(path, shape.container), start=1):
             outcome.rows = number
             if number % 1000 == 0:
@@ -147,7 +150,6 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
             if isinstance(row, Unconvertible):
                 outcome.skip(number, str(row))
                 continue
-            read = read or mappings.reader(shape.mapping or mappings.Mapping(user=""), row)
             line = _line(read, row, number, outcome)
             if line is not None:
                 outcome.converted += 1

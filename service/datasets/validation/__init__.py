@@ -1,6 +1,14 @@
 """Reads training data line by line and says everything that is wrong with it. Pure: bytes in, findings out.
 
-    bytes ─ lines ─▶ one line ─ acceptance ─▶ certainly clean          the fast way, most lines
-                        └─ texts ─▶ JSON value ─ chat ─▶ findings      the slow way, which names every problem
-                                                          └─ tally ─▶ exact counts, and the first of each kind
+    bytes ─ lines ─▶ one line ─ acceptance ─▶ certainly clean                    the fast way, most lines
+                        └─ texts ─▶ JSON value ─ formats ─▶ chat                 the slow way, which names every problem
+                                                   ├─▶ preference
+                                                   ├─▶ reinforcement
+                                                   └─▶ completion
+
+    chat · preference · reinforcement ─▶ dialogues ─▶ messages ─▶ contents ─▶ images      each message by itself
+                                             ├─▶ tools ─▶ schemas                         what is declared
+                                             └─▶ conversations                            order, calls and answers
+
+Every kind of finding stands in `kinds`, with its severity and its rule. What a good line says is in `speeches`.
 """

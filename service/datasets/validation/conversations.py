@@ -39,8 +39,7 @@ class Calls:
     """Follows the calls through a list of messages and their answers."""
 
     declared: Declared
-    places: list[Place]
-    "Of the messages."
+    place: Place
     budget: Budget
     in_parallel: bool = True
     _open: dict[str, Place] = field(default_factory=dict)
@@ -53,9 +52,9 @@ class Calls:
 
     def check(self, messages: list[Any], *, goes_on: bool = False) -> Iterator[Finding]:
         """All findings. `goes_on` when an answer of the assistant follows the last message."""
-        for message, at in zip(messages, self.places, strict=True):
+        for index, message in enumerate(messages):
             if isinstance(message, dict):
-                yield from self._take(message, at)
+                yield from self._take(message, self.place.message(index))
         if goes_on and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool":
             yield from self._left()
 

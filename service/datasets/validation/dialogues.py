@@ -30,15 +30,14 @@ def check_dialogue(value: dict[str, Any], place: Place, cast: Cast, budget: Budg
     if not isinstance(messages, list) or not messages:
         yield at.error("wrong_type", "has 'messages' that is not a list of at least one message.")
         return
-    places = [place.message(index) for index in range(len(messages))]
-    for message, each in zip(messages, places, strict=True):
-        yield from check_message(message, each, cast)
+    for index, message in enumerate(messages):
+        yield from check_message(message, place.message(index), cast)
     yield from check_order([_role(message) for message in messages], place)
-    yield from Calls(known, places, budget, in_parallel=parallel is not False).check(messages, goes_on=goes_on)
+    yield from Calls(known, place, budget, in_parallel=parallel is not False).check(messages, goes_on=goes_on)
     if cast.images and (images := count_images(messages)) > MOST_IMAGES:
         yield at.error("too_many_images", f"has {images} images, but may have at most {MOST_IMAGES}.")
     if goes_on and _role(messages[-1]) not in ("user", "tool", "function"):
-        yield places[-1].warning(
+        yield place.message(len(messages) - 1).warning(
             "last_message_not_asking", "is the last one, but it is neither the user's nor a tool's.",
             "The model answers what stands last.")
 

@@ -28,13 +28,14 @@ class Finding:
 class Place:
     """A position in an example. Made for every value that is looked at, so its words are built when they are needed."""
 
-    __slots__ = ("_outer", "_step", "line", "name")
+    __slots__ = ("_messages", "_outer", "_step", "line", "name")
 
     def __init__(self, line: int, name: str, outer: "Place | None" = None, step: str | int = "") -> None:
         self.line = line
         self.name = name
         self._outer = outer
         self._step = step
+        self._messages: Place | None = None
 
     @classmethod
     def example(cls, line: int) -> "Place":
@@ -46,7 +47,9 @@ class Place:
 
     def message(self, index: int) -> "Place":
         """One message of the example's `messages`."""
-        return Place(self.line, f"{self.name}, message {index + 1}", self.inside("messages"), index)
+        if self._messages is None:
+            self._messages = self.inside("messages")
+        return Place(self.line, f"{self.name}, message {index + 1}", self._messages, index)
 
     @property
     def path(self) -> str:

@@ -10,13 +10,14 @@ import msgspec
 from service.datasets.validation.acceptance import is_clean
 from service.datasets.validation.chat import check_chat
 from service.datasets.validation.completion import check_completion
+from service.datasets.validation.decoding import MOST_PER_LINE
 from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.lines import BOM
 from service.datasets.validation.preference import check_preference
 from service.datasets.validation.reinforcement import check_reinforcement
 from service.datasets.validation.schemas import Budget
 from service.datasets.validation.speeches import SPEECHES, Said
-from service.datasets.validation.texts import ARRAY_HINT, MOST_PER_LINE, UNREADABLE, parse
+from service.datasets.validation.texts import ARRAY_HINT, UNREADABLE, parse
 
 Format = Literal["chat", "preference", "reinforcement", "completion"]
 FITS: dict[str, tuple[Format, ...]] = {

@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
     "missing_messages": _error("keys", "`messages` is there (in `input`, for a pair).", _DIALOGUES),
     "missing_input": _error("keys", "`input` is there.", ("preference",)),
     "missing_key": _error("keys", "Every key that must be there is there."),
-    "unknown_key": _error("keys", "No key is there that the format does not know (an item of reinforcement may have any)."),
+    "unknown_key": _error("keys", "Keys are those of the format; an item of reinforcement may have any others."),
     "wrong_type": _error("keys", "Every value has the type that the format says."),
     "missing_role": _error("messages", "A message has a `role`.", _DIALOGUES),
     "unknown_role": _error("messages", "The role is one of the format's; reinforcement has no `system`.", _DIALOGUES),
@@ -109,3 +109,10 @@ KINDS: dict[str, Kind] = {
                             _DIALOGUES),
     "repeated_answer": _warning(_CALLS, "A call is answered once.", _DIALOGUES),
 }
+
+
+def table() -> str:
+    """The rules as a table in Markdown, for the README."""
+    rows = [f"| {kind.group} | {kind.rule} | `{name}` | {kind.severity} |"
+            f" {'all' if kind.formats == _ALL else ', '.join(kind.formats)} |" for name, kind in KINDS.items()]
+    return "\n".join(["| about | rule | kind | severity | formats |", "|---|---|---|---|---|", *rows]) + "\n"

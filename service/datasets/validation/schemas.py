@@ -26,6 +26,7 @@ _PATTERN_SIZE = 256 * 1024
 _LINEAR = RegexOptions(size_limit=_PATTERN_SIZE, dfa_size_limit=_PATTERN_SIZE)
 _LOOKING = FancyRegexOptions(backtrack_limit=10_000, size_limit=_PATTERN_SIZE, dfa_size_limit=_PATTERN_SIZE)
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
+_DEFINITIONS = ("$defs", "definitions")
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 T = TypeVar("T")
@@ -181,8 +182,9 @@ class _Survey:
                 self._walk(each)
         elif isinstance(value, dict):
             self._note(value)
-            for each in value.values():
-                self._walk(each)
+            for key, each in value.items():
+                if value is not self.root or key not in _DEFINITIONS:  # those count where they are referred to
+                    self._walk(each)
             if isinstance(target := value.get("$ref"), str):
                 self._follow(target)
 

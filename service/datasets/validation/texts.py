@@ -1,7 +1,6 @@
 """Reads one line as JSON, strictly, and names all that a lenient reader would let pass or stumble over."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -9,19 +8,14 @@ from typing import Any
 
 import msgspec
 
-from service.datasets.validation.findings import Finding, Place, shown
+from service.datasets.validation.decoding import LONGEST_KEY, MOST_PER_LINE, Reader
+from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.lines import BOM
 
 MAX_DEPTH = 64
-MOST_PER_LINE = 100
-"""So many findings of one line are told; after that it is one bad line."""
 _MOST_CONTAINERS = 500_000  # so many take about 120 MB while they are looked at
-_INTEGER_DIGITS = 19  # a longer integer does not fit 64 bits and is rounded by many readers
-_LONGEST_NUMBER = 400
-_LONGEST_KEY = 1_000
-_TRAPS = (b"\\u0000", b" :", b"\t:", b"\r:", b"\n:", b'\\\\":')
 _SAFE = 10**18
-_CONTAINERS = {dict, list}
+_TELLING = {dict, list, int}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 UNREADABLE: Any = object()
@@ -50,23 +44,33 @@ def _is_sound(value: Any, line: bytes) -> bool:
     A key's quote is followed by its colon, and inside of a string that quote would be escaped; so counting tells
     whether a key comes twice, as long as there are no blanks before colons and no key ends in a backslash.
     """
-    if any(trap in line for trap in _TRAPS):
+    if not isinstance(value, dict | list) or _has_trap(line):
         return False
-    level, keys = [value], line.count(b'":') - line.count(b'\\":')
+    objects: list[dict[str, Any]] = []
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        objects = [each for each in level if type(each) is dict]
-        keys -= sum(map(len, objects))
-        if max(map(len, chain.from_iterable(objects)), default=0) > _LONGEST_KEY:
-            return False
-        members = list(chain(chain.from_iterable(map(dict.values, objects)),
-                             chain.from_iterable(each for each in level if type(each) is list)))
-        types = set(map(type, members))
-        if int in types and any(type(member) is int and not -_SAFE < member < _SAFE for member in members):
-            return False
-        if dict not in types and list not in types:
-            return keys == 0
-        level = [member for member in members if type(member) in _CONTAINERS]
-    return False
+        members: list[Any] = []
+        for each in level:
+            if type(each) is dict:
+                objects.append(each)
+                members += each.values()
+            elif type(each) is list:
+                members += each
+            elif not -_SAFE < each < _SAFE:
+                return False
+        level = [member for member in members if type(member) in _TELLING]
+        if not level:
+            break
+    else:
+        return False
+    keys = line.count(b'":') - line.count(b'\\":')
+    return sum(map(len, objects)) == keys and (
+        len(line) <= LONGEST_KEY or max(map(len, chain.from_iterable(objects)), default=0) <= LONGEST_KEY)
+
+
+def _has_trap(line: bytes) -> bool:
+    return (b"\\u0000" in line or b" :" in line or b'\\\\":' in line or b"\t:" in line or b"\r:" in line
+            or b"\n:" in line)
 
 
 def _parse_strictly(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
@@ -75,7 +79,7 @@ def _parse_strictly(line: bytes, place: Place) -> tuple[Any, list[Finding]]:
         text = line.decode()
     except UnicodeDecodeError as wrong:
         return UNREADABLE, [_not_utf8(line, wrong.start, place)]
-    reader = _Reader(place)
+    reader = Reader(place)
     try:
         value = reader.decoder.decode(text)
     except json.JSONDecodeError as wrong:
@@ -93,64 +97,6 @@ def _not_utf8(line: bytes, at: int, place: Place) -> Finding:
     else:
         hint = "Save the file as UTF-8."
     return place.error("invalid_utf8", f"cannot be parsed. Error: byte {at + 1} of the line is not UTF-8.", hint)
-
-
-class _Reader:
-    """A JSON decoder that notes what the standard one accepts in silence."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.findings: list[Finding] = []
-        self.decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._constant,
-                                        parse_float=self._float, parse_int=self._int)
-
-    def _note(self, finding: Finding) -> None:
-        if len(self.findings) < MOST_PER_LINE:
-            self.findings.append(finding)
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        built = dict(pairs)
-        if len(built) != len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    self._note(self.place.warning(
-                        "duplicate_key", f"has the key '{shown(key)}' twice in one object; the last one counts.",
-                        "Remove one of them."))
-                    break
-                seen.add(key)
-        for key in built:
-            if len(key) > _LONGEST_KEY:
-                self._note(self.place.warning("long_key", f"has a key of {len(key):,} characters: '{shown(key)}'.",
-                                              "Is it a text that stands where a key belongs?"))
-        return built
-
-    def _constant(self, name: str) -> float:
-        self._note(self.place.error(
-            "not_a_number", f"cannot be parsed. Error: line contains invalid json: {name} is not a JSON value.",
-            "Write null or a number."))
-        return 0.0
-
-    def _float(self, text: str) -> float:
-        value = float(text)
-        if math.isinf(value):
-            self._out_of_range(text)
-            return 0.0
-        return value
-
-    def _int(self, text: str) -> int:
-        if len(text) > _LONGEST_NUMBER:
-            self._out_of_range(text)
-            return 0
-        if len(text.removeprefix("-")) > _INTEGER_DIGITS:
-            self._note(self.place.warning(
-                "large_number", f"contains the number {shown(text)}, which many programs round.",
-                "Write it as a string if every digit matters."))
-        return int(text)
-
-    def _out_of_range(self, text: str) -> None:
-        self._note(self.place.error(
-            "number_out_of_range", f"contains the number {shown(text)}, which is too large to be read."))
 
 
 def _values(value: Any, place: Place, depth: int) -> Iterator[Finding]:

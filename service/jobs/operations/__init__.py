@@ -1,5 +1,15 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
+from service.jobs.operations.erasure import delete_dataset, delete_version
+from service.jobs.operations.preflights import (
+    Comparison,
+    complete,
+    create_preflight,
+    next_step,
+    retrieve_preflight,
+    shown,
+    step_for_job,
+)
 from service.jobs.operations.preparing import begin, prepare
 from service.jobs.operations.recording import (
     record_cancelled,
@@ -17,9 +27,15 @@ from service.jobs.operations.requests import cancel, create, pause, resume, retr
 from service.jobs.operations.transitions import transition
 
 __all__ = [
+    "Comparison",
     "begin",
     "cancel",
+    "complete",
     "create",
+    "create_preflight",
+    "delete_dataset",
+    "delete_version",
+    "next_step",
     "pause",
     "prepare",
     "record_cancelled",
@@ -33,6 +49,9 @@ __all__ = [
     "record_success",
     "resume",
     "retrieve",
+    "retrieve_preflight",
+    "shown",
+    "step_for_job",
     "stop_requested",
     "transition",
 ]

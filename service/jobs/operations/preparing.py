@@ -1,5 +1,8 @@
 """What happens to a job before it trains: its files' verdict, its numbers, and the plan for its provider."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from service.catalog import methods
@@ -7,41 +10,82 @@ from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
+from service.datasets.tables import DatasetVersion
 from service.jobs import queries
+from service.jobs.errors import told
+from service.jobs.operations import preflights
+from service.jobs.operations.policies import problems_with
 from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import Artifact, ResumePoint, SupervisedMethod, TrainingPlan
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 
 
-def prepare(session: Session, job_id: str) -> bool:
-    """Queue a job whose files are validated, or fail it with their verdict; True when that must still wait."""
+def prepare(session: Session, job_id: str, *, leakage: Mapping[str, Any] | None = None) -> bool:
+    """Queue a job whose files are validated, or fail it with their verdict; True when that must still wait.
+
+    Its pre-flight is completed then, with `leakage` if the files were compared.
+    """
     job = queries.lock(session, job_id)
     if job is None or job.status is not JobStatus.VALIDATING_FILES:
         return False
+    waits = _settle(session, job)
+    if not waits and job.preflight is not None:
+        preflights.complete(session, job.preflight, leakage=leakage)
+    return waits
+
+
+def _settle(session: Session, job: Job) -> bool:
     if queries.is_archived(session, job.project_id):
         _cancel_with_project(session, job)
         return False
+    for param, file_id in _files(job):
+        version = datasets.unfinished(session, file_id)
+        if version is not None:
+            return _waits_for(session, job, param, version)
+    return _judge(session, job)
+
+
+def _judge(session: Session, job: Job) -> bool:
     examples = 0
     for param, file_id in _files(job):
         if queries.usable_file(session, file_id) is None:
             _fail_for_lost_file(session, job, param, file_id)
             return False
-        verdict = datasets.verdict(session, file_id, param)
+        base = find_base_model(job.base_model)
+        verdict = datasets.verdict(session, file_id, param, job.method["type"], legacy=bool(base and base.legacy))
         if verdict is None:
             return True
         if verdict.error is not None:
             fail(session, job, **verdict.error)
             return False
         examples = examples or verdict.examples
-    job.method = methods.resolve(job.method, examples)
-    move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
+    if not _fails_policy(session, job):
+        job.method = methods.resolve(job.method, examples)
+        move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
     return False
 
 
 def _files(job: Job) -> list[tuple[str, str]]:
     validation = [("validation_file", job.validation_file)] if job.validation_file else []
     return [("training_file", job.training_file), *validation]
+
+
+def _fails_policy(session: Session, job: Job) -> bool:
+    """Fail a job whose data has not passed what its project asks for now; whether that was so."""
+    problems = problems_with(session, job.project_id, job.training_file)
+    if problems:
+        fail(session, job, "training_policy", told(problems), "training_file")
+    return bool(problems)
+
+
+def _waits_for(session: Session, job: Job, param: str, version: DatasetVersion) -> bool:
+    """True while the version is being built; when that failed, so does the job."""
+    if version.status == "building":
+        return True
+    fail(session, job, f"invalid_{param}", f"The job failed due to an invalid {param.replace('_', ' ')}. Version"
+         f" {version.id} could not be built: {version.error}", param)
+    return False
 
 
 def _fail_for_lost_file(session: Session, job: Job, param: str, file_id: str) -> None:

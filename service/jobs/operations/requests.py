@@ -5,18 +5,11 @@ import secrets
 from sqlalchemy.orm import Session
 
 from service.catalog import operations as catalog
-from service.catalog.methods import Hyperparameters, Method, SupervisedMethod, Tuning
-from service.catalog.operations import ResolvedModel
 from service.jobs import queries
-from service.jobs.errors import (
-    ConflictingHyperparameters,
-    IntegrationNotSupported,
-    JobNotFound,
-    StillPausing,
-    TuningDoesNotFit,
-    UnusableFile,
-    WrongState,
-)
+from service.jobs.errors import IntegrationNotSupported, JobNotFound, StillPausing, WrongState
+from service.jobs.operations import preflights
+from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
+from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas import JobCreate
 from service.jobs.states import JobStatus
@@ -28,22 +21,24 @@ from service.tenants.access import Caller
 
 
 def create(session: Session, caller: Caller, body: JobCreate) -> Job:
-    """A new job in validating_files. Raises what is wrong with the model, the method or the files."""
+    """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
     if body.integrations:
         raise IntegrationNotSupported
-    method = _method(body)
+    method = asked_method(body)
     model = catalog.resolve_for_training(session, body.model, method.type)
-    tuning = _tuning(session, model, method.supervised)
+    tuning = asked_tuning(session, model, method.supervised)
     catalog.check_tuning(model, tuning.type)
-    _check_file(session, "training_file", body.training_file)
-    if body.validation_file is not None:
-        _check_file(session, "validation_file", body.validation_file)
+    training, validation = asked_files(session, body)
+    check_policy(session, caller.project_id, training.file_id)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=method.shown(tuning),
-              training_file=body.training_file, validation_file=body.validation_file, suffix=body.suffix,
-              seed=body.seed if body.seed is not None else secrets.randbelow(2**31), model_code=random_text(8))
+              training_file=training.file_id, validation_file=validation.file_id if validation else None,
+              training_version=training.version_id, validation_version=validation.version_id if validation else None,
+              suffix=body.suffix, seed=body.seed if body.seed is not None else secrets.randbelow(2**31),
+              model_code=random_text(8))
     if body.metadata is not None:  # an explicit None would be stored as JSON's null, not as SQL's
         job.metadata_ = dict(body.metadata)
+    preflights.link(session, job, body, body.preflight)
     session.add(job)
     session.flush()
     log(session, job, _first_lines(job))
@@ -51,51 +46,10 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     return job
 
 
-def _check_file(session: Session, param: str, file_id: str) -> None:
-    if queries.usable_file(session, file_id) is None:
-        raise UnusableFile(param, file_id)
-
-
 def _first_lines(job: Job) -> list[Line]:
     validation = f" and validation file: {job.validation_file}" if job.validation_file else ""
     return [Line(f"Created fine-tuning job: {job.id}", key="created"),
             Line(f"Validating training file: {job.training_file}{validation}", key="validating")]
-
-
-def _method(body: JobCreate) -> Method:
-    """The method that is asked for, with `hyperparameters` in their new place."""
-    method = body.method or Method(type="supervised")
-    if body.hyperparameters is not None:
-        return Method(type=method.type, supervised=_with_old_hyperparameters(method, body.hyperparameters))
-    return method
-
-
-def _with_old_hyperparameters(method: Method, old: Hyperparameters) -> SupervisedMethod:
-    if method.type != "supervised":
-        raise ConflictingHyperparameters(f"the method is {method.type}")
-    new = method.supervised or SupervisedMethod()
-    if "hyperparameters" in new.model_fields_set and new.hyperparameters != old:
-        raise ConflictingHyperparameters("both are given and differ")
-    return SupervisedMethod(hyperparameters=old, tuning=new.tuning)
-
-
-def _tuning(session: Session, model: ResolvedModel, asked_for: SupervisedMethod | None) -> Tuning:
-    """What is asked for, or the model's default. Going on from an adapter keeps its shape, and a new adapter on a
-    whole tuned model is refused: it would be served over the base. Raises TuningDoesNotFit."""
-    asked = asked_for.tuning if asked_for else None
-    maker = queries.job(session, model.job_id) if model.job_id else None
-    if maker is None:
-        return asked or Tuning(type=next(iter(model.base.methods["supervised"]), "lora"))
-    made = Tuning.model_validate(maker.method["supervised"]["tuning"])
-    if asked is None or asked.type != "lora":
-        return asked or made
-    if model.kind == "model":
-        raise TuningDoesNotFit(model.name, "is a whole model, on which no adapter can be trained: use full or"
-                                           " last_layers")
-    if asked.rank not in {None, made.rank} or asked.alpha not in {None, made.alpha}:
-        raise TuningDoesNotFit(model.name, f"is an adapter of rank {made.rank} and alpha {made.alpha:g}, which it"
-                                           " keeps: leave both out")
-    return made.model_copy(update={"dropout": asked.dropout})
 
 
 def retrieve(session: Session, job_id: str) -> Job:

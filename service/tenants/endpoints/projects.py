@@ -38,8 +38,8 @@ def retrieve(session: AdminSession, project_id: ProjectID) -> Project:
 @router.post("/projects/{project_id}", response_model=schemas.Project, operation_id="modifyProject")
 def update(session: AdminSession, caller: CurrentAdmin, project_id: ProjectID,
            body: schemas.ProjectUpdate) -> Project:
-    """Rename a project; the names of its tuned models stay as they are."""
-    return operations.rename_project(session, project_id, body.name, by=caller.key_id)
+    """Rename a project (the names of its tuned models stay as they are), or set what its training files must pass."""
+    return operations.update_project(session, project_id, body, by=caller.key_id)
 
 
 @router.post("/projects/{project_id}/archive", response_model=schemas.Project, operation_id="archiveProject")

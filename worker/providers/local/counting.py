@@ -115,7 +115,7 @@ def _run(command: list[str], source: _Source) -> Iterator[Record]:
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                yield msgspec.json.decode(line, type=Counted | Refused)  # type: ignore[arg-type]
+                yield msgspec.json.decode(line, type=Counted | Refused)
             code = process.wait()
         finally:
             process.kill()

@@ -30,9 +30,9 @@ class Detector:
     triggers: tuple[bytes, ...]
     pattern: re.Pattern[bytes]
     check: Check = always
-    reach: int = 256
+    reach: int = 96
     "Bytes before the end of a trigger's match in which the pattern may begin."
-    ahead: int = 256
+    ahead: int = 96
     "Bytes after it in which the pattern is looked for; a match that meets the end of them is followed further."
     shown: int = 4
     "Last characters of a value that a finding may show."

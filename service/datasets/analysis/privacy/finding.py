@@ -17,6 +17,9 @@ DETECTORS: tuple[Detector, ...] = (*CREDENTIALS, *IDENTITIES, *CONTACTS)
 TRIGGERS: tuple[bytes, ...] = tuple(trigger for detector in DETECTORS for trigger in detector.triggers)
 _OWNERS = np.array([index for index, detector in enumerate(DETECTORS) for _ in detector.triggers], np.int64)
 
+_LONG = 256
+"""Bytes of a value; nothing else is looked for inside of a longer one that turned out to be none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -47,25 +50,24 @@ def spans(joined: Joined, hits: Hits) -> list[Span]:
 
 
 def _around(joined: Joined, text: int, detector: Detector, ends: Sequence[int]) -> Iterator[Span]:
-    first, last = int(joined.starts[text]), int(joined.ends[text])
-    done = first
+    """Searches the surroundings of hits, but nothing twice: texts that are nothing but hits take linear time, too."""
+    settled, last = int(joined.starts[text]), int(joined.ends[text])
     for end in ends:
         stop = min(last, end + detector.ahead)
-        if stop <= done:
+        if stop <= settled:
             continue
-        at = max(done, end - detector.reach)
+        at = max(settled, end - detector.reach)
         while at < stop and (match := detector.pattern.search(joined.data, at, stop)):
             if match.end() == stop < last:
                 match = detector.pattern.search(joined.data, match.start(), last) or match
             start, finish = match.span("value" if "value" in detector.pattern.groupindex else 0)
-            value = match.string[start:finish]
-            if detector.check(value, match):
-                has_prefix = "prefix" in detector.pattern.groupindex
-                yield Span(text, detector, start, finish, match["prefix"] if has_prefix else b"")
-                at = match.end()
+            if detector.check(joined.data[start:finish], match):
+                prefix = match["prefix"] if "prefix" in detector.pattern.groupindex else b""
+                yield Span(text, detector, start, finish, prefix)
+                at = settled = match.end()
             else:
-                at = max(start, match.start() + 1)
-            done = max(done, at)
+                at = max(start, match.start() + 1) if finish - start < _LONG else match.end()
+        settled = max(settled, end, stop - detector.reach, at if at > stop else 0)
 
 
 def _apart(found: list[tuple[int, Span]]) -> list[Span]:

@@ -120,8 +120,8 @@ def _national(name: str, words: bytes, looks: bytes, module: str) -> Detector:
 def _formatted(name: str, trigger: bytes, looks: bytes, module: str, *, kind: str = "national_id") -> Detector:
     """One whose form is so much its own that nothing has to announce it."""
     return Detector(kind, name, "personal", "[NATIONAL_ID]", (trigger,),
-                    re.compile(rb"(?<![\w.-])(?P<value>" + looks + rb")(?![\w-]"
-                                                                   rb"|\.\d)"), _valid(module), reach=40, shown=2)
+                    re.compile(rb"(?<![\w.-])(?P<value>" + looks + rb")(?![\w-]|\.\d)"), _valid(module),
+                    reach=40, ahead=24, shown=2)
 
 
 def _has_digit(value: bytes, _match: re.Match[bytes]) -> bool:
@@ -131,9 +131,9 @@ def _has_digit(value: bytes, _match: re.Match[bytes]) -> bool:
 IDENTITIES: tuple[Detector, ...] = (
     Detector("payment_card", "a payment card number", "personal", "[CARD]",
              (rb"\b\d{13,19}\b", rb"\b\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}\b", rb"\b\d{4}[ -]\d{6}[ -]\d{4,5}\b"),
-             re.compile(rb"(?<![\w.+/=-])(?:" + _GROUPS + rb")(?![\w/=-]|[.,]\d)"), _is_card, reach=40),
+             re.compile(rb"(?<![\w.+/=-])(?:" + _GROUPS + rb")(?![\w/=-]|[.,]\d)"), _is_card, reach=40, ahead=8),
     Detector("iban", "an IBAN", "personal", "[IBAN]", (rb"\b[A-Z]{2}\d{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4}",),
-             re.compile(rb"(?<![\w-])" + _IBAN + rb"(?![\w-])"), _is_iban, reach=24),
+             re.compile(rb"(?<![\w-])" + _IBAN + rb"(?![\w-])"), _is_iban, reach=24, ahead=40),
     *(_national(*row) for row in _NATIONAL),
     _formatted("a US social security number", rb"\b\d{3}-\d{2}-\d{4}\b", rb"\d{3}-\d{2}-\d{4}", "us.ssn"),
     _formatted("a Brazilian CPF", rb"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", rb"\d{3}\.\d{3}\.\d{3}-\d{2}", "br.cpf"),

@@ -1,1 +1,1 @@
-"""Conversions: every shape in and out, and what becomes of rows that make no example."""
+"""Conversions: what rows of other shapes become, and that nothing is lost unseen on the way out and back."""

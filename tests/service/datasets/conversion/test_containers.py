@@ -1,10 +1,6 @@
-"""Files taken apart into rows, and hostile files."""
+"""Files are taken apart into rows whatever they are packed in, and a bad row costs only itself."""
 
-import itertools
 import json
-import time
-import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,223 +8,149 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
+from pyarrow.parquet import write_table
 
 from service.datasets.conversion import containers
-from service.datasets.conversion.examples import MAX_ROW_BYTES, TOO_LONG, Unconvertible
+from service.datasets.conversion.containers import Container, rows
+from service.datasets.conversion.examples import Unconvertible
 from service.datasets.conversion.reading import CannotBeConverted
-from tests.service.datasets.conversion.building import TOOLS, A, Convert, Q, convert_fixture
+from tests.service.datasets.conversion.converting import Converted, converted
 
-__all__ = ["convert_fixture"]
-GOOD = b'{"instruction": "q", "output": "a"}'
-ONE = [{"messages": [Q, A]}]
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-                    | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
-
-
-def pieces(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[at:at + size] for at in range(0, len(data), size))
-
-
-class TestCut:
-    @settings(max_examples=300, deadline=None)
-    @given(st.lists(JSON, max_size=5), st.integers(1, 40), st.sampled_from([None, 1]), st.booleans())
-    def test_its_elements_are_those_of_the_whole_wherever_the_chunks_end(
-            self, value: list[Any], size: int, indent: int | None, ascii_: bool) -> None:  # noqa: FBT001
-        data = json.dumps(value, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
-        cut = [each for each in containers._cut(pieces(data, size)) if isinstance(each, bytes)]
-        assert [json.loads(each) for each in cut] == json.loads(data)
-
-    @settings(max_examples=300, deadline=None)
-    @given(st.lists(st.sampled_from(list('[]{}",:\\ a1')), max_size=40).map("".join), st.integers(1, 5))
-    def test_chunking_changes_nothing_about_nonsense(self, text: str, size: int) -> None:
-        data = b"[" + text.encode()
-        whole, cut = (list(map(str, containers._cut(pieces(data, each)))) for each in (1000, size))
-        assert whole == cut
-
-    def test_time_grows_with_the_bytes_and_no_faster(self) -> None:
-        def spent(megabytes: int) -> float:
-            data = b'[{"a": "' + b'x\\"' * (megabytes * 100_000) + b'"}, {"b": [' + b"1," * (megabytes * 30_000)
-            begun = time.process_time()
-            list(containers._cut(pieces(data, 65536)))
-            return time.process_time() - begun
-        assert spent(8) < 8 * (spent(2) + 0.05)
-
-    def test_an_endless_element_is_let_go(self) -> None:
-        tracemalloc.start()
-        try:
-            chunk = b"x" * 65536
-            cut = list(containers._cut(itertools.chain([b'[{"a": "'], itertools.repeat(chunk, 800),
-                                                       [b'"}, ' + GOOD + b"]"])))
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        assert str(cut[0]) == TOO_LONG
-        assert cut[1] == b" " + GOOD
-        assert peak < 4 * MAX_ROW_BYTES
-
-
-class TestJSON:
-    def test_an_array_that_is_cut_off_gives_what_is_whole(self, convert: Convert) -> None:
-        for end in (b"", b",", b', {"instruction": "x'):
-            done = convert(b"[" + GOOD + b", " + GOOD + end)
-            assert done.examples == ONE * (2 if end.startswith(b",") else 1)
-            assert done.reasons == {"cut off: the file ends within the array": 1}
-
-    def test_what_comes_after_the_array_is_told(self, convert: Convert) -> None:
-        assert convert(b"[" + GOOD + b"]\n[" + GOOD + b"]").reasons == {"something behind the end of the array": 1}
-        assert convert(b"\xef\xbb\xbf [" + GOOD + b"]\r\n \n").reasons == {}
-
-    @pytest.mark.parametrize("wrong", [
-        b'{"instruction": NaN, "output": "a"}', b'{"instruction": "\\ud800", "output": "a"}',
-        b'{"instruction": "\xff", "output": "a"}', b'{"instruction": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        b"{,}", b"{} {}", b"tru"])
-    def test_a_row_that_is_no_json_is_skipped(self, convert: Convert, wrong: bytes) -> None:
-        done = convert(b"[" + wrong + b", " + GOOD + b"]")
-        assert (done.examples, sum(done.reasons.values())) == (ONE, 1)
-        done = convert(wrong + b"\n" + GOOD + b"\n", "a.jsonl") if wrong.startswith(b"{") else done
-        assert (done.examples, sum(done.reasons.values())) == (ONE, 1)
-
-    def test_rows_that_are_too_long_are_skipped(self, convert: Convert) -> None:
-        long = b'{"instruction": "' + b"x" * (MAX_ROW_BYTES + 10) + b'", "output": "a"}'
-        for content, name in ((b"[" + long + b", " + GOOD + b"]", "a.json"), (long + b"\n" + GOOD, "a.jsonl")):
-            done = convert(content, name)
-            assert (done.examples, done.reasons) == (ONE, {TOO_LONG: 1})
-
-
-class TestJSONLines:
-    @pytest.mark.parametrize("content", [
-        b'{ "messages":[{"role":"user","content":"\\u00e9"},{"role":"assistant","content":"a"}] }\r\n\r\n{"x',
-        b'{"broken\n' + json.dumps(ONE[0]).encode() + b"\n" + json.dumps(ONE[0]).encode(),
-        b'{"prompt": "q", "completion": "a"}\n', b"{\n", b'{"messages": []}',
-        json.dumps({"input": {"messages": [Q]}, "preferred_output": [A], "non_preferred_output": [A]}).encode()])
-    def test_openai_s_own_pass_to_the_byte(self, convert: Convert, content: bytes) -> None:
-        done = convert(content, "a.jsonl")
-        assert done.shape.layout == "openai"
-        assert b"".join(done.lines) == content
-        assert done.outcome.rows == done.outcome.converted == content.count(b"\n") + (content[-1:] != b"\n")
-
-    def test_other_layouts_are_told_apart_even_behind_a_broken_or_endless_first_line(self, convert: Convert) -> None:
-        for first in (b"", b"{broken\n", b'{"instruction": "' + b"x" * (MAX_ROW_BYTES + 10) + b'"}\n'):
-            done = convert(first + GOOD + b"\n\n" + GOOD, "a.jsonl")
-            assert (done.shape.layout, done.examples) == ("alpaca", ONE * 2)
+TABLE = "question,answer\nWo?,Im Café\n"
 
 
 class TestTables:
-    @pytest.mark.parametrize("delimiter", list(",;|\t"))
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
-    def test_delimiters_and_encodings_are_found(self, convert: Convert, delimiter: str, encoding: str) -> None:
-        content = f'question{delimiter}answer\r\n"a{delimiter}ä ""b""\nc"{delimiter}ö\r\n'.encode(encoding)
-        [example] = convert(content, "a.csv").examples
-        assert [each["content"] for each in example["messages"]] == [f'a{delimiter}ä "b"\nc', "ö"]
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
+    def test_text_is_read_in_the_encoding_that_it_has(self, tmp_path: Path, encoding: str) -> None:
+        assert converted(tmp_path / "a.csv", TABLE.encode(encoding)).said == [["Wo?", "Im Café"]]
 
-    def test_a_delimiter_within_a_quoted_heading_does_not_count(self, convert: Convert) -> None:
-        assert convert(b'"question";"answer";"a, b, c"\nq;a;x\n', "a.csv").examples == ONE
+    @pytest.mark.parametrize(("encoding", "remarks"), [("utf-8", []), ("latin-1", ["Its text was read as cp1252."]),
+                                                       ("utf-16", ["Its text was read as utf-16."])])
+    def test_an_encoding_that_was_supposed_is_told(self, tmp_path: Path, encoding: str, remarks: list[str]) -> None:
+        assert converted(tmp_path / "a.csv", TABLE.encode(encoding)).outcome.remarks == remarks
 
-    def test_tsv_by_its_name_or_its_tabs(self, convert: Convert) -> None:
-        for name in ("a.tsv", "a.txt"):
-            assert convert(b"question\tanswer\nq\ta\n", name).shape.container == "tsv"
+    def test_the_first_accent_may_stand_far_into_the_file(self, tmp_path: Path) -> None:
+        data = b"question,answer\n" + b"abc,defg\n" * 200_000 + "x,né\n".encode("latin-1")
+        path = tmp_path / "a.csv"
+        path.write_bytes(data)
+        *_, last = rows(path, "csv")
+        assert last == {"question": "x", "answer": "né"}
 
-    def test_ragged_rows_are_skipped_and_blank_ones_are_none(self, convert: Convert) -> None:
-        done = convert(b"question,answer\nq\n\nq,a,b\n,\nq,a\n", "a.csv")
-        assert done.examples == ONE
-        assert done.reasons == {"fewer fields than headings": 1, "more fields than headings": 1}
+    def test_a_row_with_bytes_that_are_not_utf8_is_skipped_and_not_damaged(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.csv", "question,answer\né,ü\n".encode() + b"x,\xe9\nc,d\n")
+        assert made.said == [["é", "ü"], ["c", "d"]]
+        assert made.outcome.skipped == [(2, "text that is not valid Unicode")]
 
-    def test_quotes_gone_wrong_are_told(self, convert: Convert) -> None:
-        done = convert(b'question,answer\n"a"b,c\nq,a\n"x,y\nq,a\n', "a.csv")
-        assert done.examples == ONE
-        assert done.reasons == {"quotes within a quoted field, not doubled": 1, "a quote that is never closed": 1}
+    @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t"), ("a.txt", "\t"),
+                                                     ("a.csv", "|")])
+    def test_the_delimiter_is_found(self, tmp_path: Path, name: str, delimiter: str) -> None:
+        assert converted(tmp_path / name, f"question{delimiter}answer\na{delimiter}b\n".encode()).said == [["a", "b"]]
 
-    def test_headings_of_one_name_are_both_kept(self, convert: Convert) -> None:
-        [example] = convert(b"x,x\nq,a\n", "a.csv", mapping={"user": "{x}", "assistant": "{x_2}"}).examples
-        assert example == ONE[0]
+    def test_quoted_fields_keep_delimiters_quotes_and_lines(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.csv", b'question,answer\r\n"a,""b""\r\nc","d\ne"\r\n')
+        assert made.said == [['a,"b"\r\nc', "d\ne"]]
 
-    @pytest.mark.parametrize("wrong", [
-        b"x" * (2 * MAX_ROW_BYTES) + b",b\n", b'"' + (b"x" * 9999 + b"\n") * (MAX_ROW_BYTES // 9000) + b'",b\n',
-        b"a," * MAX_ROW_BYTES + b"\n",
-        (b'"' + b"x" * 9999 + b'\n",') * (MAX_ROW_BYTES // 9000) + b'"\n"\n'])
-    def test_huge_rows_are_skipped(self, convert: Convert, wrong: bytes) -> None:
-        done = convert(b"question,answer\nq,a\n" + wrong + b"q,a\n", "a.csv")
-        assert done.examples[:1] == ONE
-        assert done.reasons[TOO_LONG] >= 1
+    def test_a_row_with_too_many_or_too_few_fields_is_skipped(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.csv", b"question,answer\na,b\na\na,b,c\n\nd,e\n")
+        assert made.said == [["a", "b"], ["d", "e"]]
+        assert made.outcome.skipped == [(2, "fewer fields than headings"), (3, "more fields than headings")]
 
-    def test_ten_thousand_columns(self, convert: Convert) -> None:
-        names = ",".join(f"c{number}" for number in range(10_000))
-        done = convert(f"{names},question,answer\n{'x,' * 10_000}q,a\n".encode(), "a.csv")
-        assert done.examples == ONE
-        with pytest.raises(CannotBeConverted) as refused:
-            convert(f"{names}\n{'x,' * 9_999}x\n".encode(), "a.csv")
-        assert len(str(refused.value)) < 1000
+    def test_headings_that_are_there_twice_are_told_apart(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.csv", b"question,answer,answer\na,b,c\n",
+                         mapping={"user": "question", "preferred": "{answer}", "non_preferred": "{answer (2)}"})
+        assert made.examples[0]["preferred_output"][0]["content"] == "b"
+        assert made.examples[0]["non_preferred_output"][0]["content"] == "c"
+
+    @pytest.mark.parametrize("long", [b"x" * 3000, b"x," * 3000])
+    def test_a_row_too_long_to_hold_costs_only_itself(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                      long: bytes) -> None:
+        monkeypatch.setattr(containers, "MAX_ROW_BYTES", 1000)
+        made = converted(tmp_path / "a.csv", b"question,answer\na,b\n" + long + b",y\nc,d\n")
+        assert made.said[0] == ["a", "b"]
+        assert made.said[-1] == ["c", "d"]
+        assert made.outcome.skipped
 
 
-def as_parquet(path: Path, rows: list[Any]) -> bytes:
-    parquet.write_table(pa.Table.from_pylist(rows), path)
-    return path.read_bytes()
+class TestJson:
+    ODD = (b' {"instruction": "a[]{},\\"\\\\", "output": "\\u00e9]"} ', b'{"instruction":"c","output":"d"}')
+
+    def test_elements_of_an_array_are_told_from_brackets_in_their_strings(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.json", b"[" + b",\n".join(self.ODD) + b"]\n")
+        assert made.said == [['a[]{},"\\', "é]"], ["c", "d"]]
+
+    @given(values=st.lists(st.dictionaries(st.text(), st.recursive(
+        st.none() | st.booleans() | st.integers(-2**60, 2**60) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)), min_size=1),
+           step=st.integers(1, 7))
+    @settings(max_examples=150, deadline=None)
+    def test_an_array_is_cut_right_wherever_it_is_read_in_pieces(self, values: list[Any], step: int) -> None:
+        text = json.dumps(values, ensure_ascii=False).encode()
+        cut = containers._cut(text[at:at + step] for at in range(0, len(text), step))
+        assert [json.loads(element) for element in cut if isinstance(element, bytes)] == values
+
+    def test_an_array_that_is_cut_off_says_so_at_its_last_row(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.json", b"[" + b",".join(self.ODD) + b',{"instruction": "x')
+        assert len(made.examples) == 2
+        assert made.outcome.skipped == [(3, "cut off: the file ends within the array")]
+
+    @pytest.mark.parametrize("container", ["json", "jsonl"])
+    def test_a_row_too_long_to_hold_costs_only_itself(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                      container: Container) -> None:
+        monkeypatch.setattr(containers, "MAX_ROW_BYTES", 1000)
+        monkeypatch.setattr(containers, "_READ", 100)
+        each = [b'{"a": 1}', b'{"a": "' + b"x" * 5000 + b'"}', b'{"a": 2}']
+        path = tmp_path / "a"
+        path.write_bytes(b"\n".join(each) if container == "jsonl" else b"[" + b",".join(each) + b"]")
+        first, long, last = rows(path, container)
+        assert (first, last) == ({"a": 1}, {"a": 2})
+        assert isinstance(long, Unconvertible)
+
+    def test_hostile_rows_are_skipped_with_their_number_and_why(self, tmp_path: Path) -> None:
+        good = b'{"instruction": "a", "output": "b"}'
+        bad = [b'{"instruction": null, "output": "b"}', b'{"instruction": "a", "output": NaN}', b"[1]", b"null", b"{",
+               b'{"instruction": "a", "output": "\\ud800"}', b"[" * 100_000, b'{"instruction": "a", "output": "\xff"}',
+               b'{"instruction": "a", "output": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+               b'{"instruction": 7, "output": {}}']
+        made = converted(tmp_path / "a.jsonl", b"\n".join([good, *bad, good]))
+        assert made.said == [["a", "b"], ["a", "b"]]
+        assert [row for row, _ in made.outcome.skipped] == list(range(2, 12))
+        assert sum(made.outcome.reasons.values()) == len(bad)
 
 
 class TestParquet:
-    def test_keys_that_only_others_have_are_not_invented(self, convert: Convert, tmp_path: Path) -> None:
-        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1e5}'}}
-        talk = [Q, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "r"},
-                A]
-        rows: list[Any] = [{"messages": talk, "tools": json.dumps(TOOLS)}, {"messages": [Q, A], "tools": None}]
-        done = convert(as_parquet(tmp_path / "rows", rows), "a.parquet")
-        assert (done.shape.container, done.shape.layout) == ("parquet", "messages")
-        assert done.examples == [{"messages": talk, "tools": TOOLS}, {"messages": [Q, A]}]
+    @staticmethod
+    def made(path: Path, **columns: Any) -> Converted:
+        write_table(pa.table(columns), path, row_group_size=2)
+        return converted(path, path.read_bytes())
 
-    def test_columns_that_hold_what_json_cannot_are_skipped(self, convert: Convert, tmp_path: Path) -> None:
-        rows: list[Any] = [{"question": "q", "answer": "a", "x": b"\xff"}, {"question": "q", "answer": None, "x": None}]
-        done = convert(as_parquet(tmp_path / "rows", rows), "a.parquet")
-        assert (done.examples, done.reasons) == (ONE, {"'assistant' is empty": 1})
-        rows = [{"messages": [{"role": "user", "content": b"\xff"}]}]
-        assert convert(as_parquet(tmp_path / "rows", rows), "a.parquet").lines == []
+    def test_row_groups_follow_each_other(self, tmp_path: Path) -> None:
+        made = self.made(tmp_path / "a.parquet", question=["a", "b", "c"], answer=["x", "y", "z"])
+        assert made.said == [["a", "x"], ["b", "y"], ["c", "z"]]
 
-    def test_one_that_is_cut_off_or_changed_is_refused(self, convert: Convert, tmp_path: Path) -> None:
-        whole = as_parquet(tmp_path / "rows", [{"question": "q", "answer": "a"}] * 50)
-        for content in (whole[:4], whole[:100], whole[:-10], b"PAR1" + b"\xff" * 100 + whole[104:],
-                        b"PAR1" + bytes(100) + b"PAR1"):
-            with pytest.raises(CannotBeConverted, match=r"Parquet file cannot be read"):
-                convert(content, "a.parquet")
+    def test_keys_that_columns_of_objects_invent_go_and_that_is_told(self, tmp_path: Path) -> None:
+        talk = [[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0},
+                 {"role": "user", "content": "c"}, {"role": "assistant", "content": "d", "weight": 1}]]
+        made = self.made(tmp_path / "a.parquet", messages=talk)
+        assert made.examples == [{"messages": talk[0]}]
+        assert "keys that are null were left out" in made.outcome.remarks[0]
+
+    def test_tools_that_are_text_keep_their_bytes(self, tmp_path: Path) -> None:
+        tools = '[{"type":"function", "function": {"name":"f","parameters":{"d":null, "n":1.0e3}}}]'
+        talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        made = self.made(tmp_path / "a.parquet", messages=[talk], tools=[tools])
+        assert tools.encode()[1:-1] in made.bytes
+
+    def test_what_is_no_parquet_is_refused_in_words(self, tmp_path: Path) -> None:
+        for layout in (None, "alpaca"):
+            with pytest.raises(CannotBeConverted, match="The Parquet file cannot be read"):
+                converted(tmp_path / "a.parquet", b"PAR1 and nothing more", layout=layout)
 
 
-class TestHostile:
-    @pytest.mark.parametrize(("content", "told"), [
-        (b"", "empty"), (b"  \n\t\r\n", "empty"), (b"\xef\xbb\xbf", "empty"), (bytes(5000), "empty"),
-        (b"PK\x03\x04abc", "compressed or a workbook"), (b"\x1f\x8babc", "compressed"), (b"x", "neither|no rows"),
-        (bytes(range(256)) * 50, "binary"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 50, "binary"),
-        ('[{"instruction": "é"}]'.encode("utf-16"), "UTF-16"), (b"[]", "no rows"), (b"[1, 2]", "not a JSON object"),
-        (b"[", "cut off"), (b"[" * 3_000_000, "cut off|longer"), (b"[]" * 1000, "behind the end"),
-        (b'{"data": []}', "Columns are data")])
-    @pytest.mark.parametrize("name", ["a.json", "a.csv", "a.tsv", "a.parquet", "a"])
-    def test_files_that_hold_no_rows_are_refused_in_words(self, convert: Convert, content: bytes, told: str,
-                                                          name: str) -> None:
-        with pytest.raises(CannotBeConverted, match=told):
-            convert(content, name)
-
-    @settings(max_examples=200, deadline=None)
-    @given(data=st.binary(max_size=300), start=st.sampled_from([b"", b"[", b"{", b"[{", b"PAR1", b"a,b\n",
-                                                                     b"\xff\xfe"]),
-           name=st.sampled_from(["a.json", "a.csv", "a.tsv", "a"]))
-    def test_no_bytes_at_all_break_it(self, tmp_path_factory: pytest.TempPathFactory, data: bytes, start: bytes,
-                                      name: str) -> None:
-        path = tmp_path_factory.getbasetemp() / "hostile"
-        path.write_bytes(start + data)
-        try:
-            container = containers.container_of(path.read_bytes(), name)
-            for row in containers.rows(path, container):
-                assert isinstance(row, dict | Unconvertible)
-        except containers.UnknownContainer:
-            return
-
-    @settings(max_examples=300, deadline=None)
-    @given(st.sampled_from([("instruction", "output", "history", "system"), ("conversations", "tools", "system"),
-                            ("prompt", "chosen", "rejected"), ("conversations", "chosen", "rejected"),
-                            ("messages", "tools"), ("prompt", "completion"), ("input", "preferred_output"),
-                            ("question", "answer")]),
-           st.lists(JSON, min_size=4, max_size=4))
-    def test_no_values_break_a_layout(self, tmp_path_factory: pytest.TempPathFactory, names: tuple[str, ...],
-                                      values: list[Any]) -> None:
-        from tests.service.datasets.conversion.building import converter  # noqa: PLC0415 - a fixture would be shared
-
-        row = dict(zip(names, values, strict=False))
-        converter(tmp_path_factory.getbasetemp())(json.dumps([row, row]).encode())
+class TestRefusals:
+    @pytest.mark.parametrize(("data", "words"), [
+        (b"PK\x03\x04...", "compressed or a workbook"), (b"", "empty"), (b"x", "neither JSON nor CSV"),
+        (b"[]", "no rows"), ('[{"a": 1}]'.encode("utf-16"), "UTF-16"), (b"question,answer\n", "no rows"),
+        (b"a,b\n1,2\n", "Columns are a, b")])
+    def test_a_file_that_says_nothing_is_refused_in_words(self, tmp_path: Path, data: bytes, words: str) -> None:
+        with pytest.raises(CannotBeConverted, match=words):
+            converted(tmp_path / "a", data)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.datasets.conversion import exporting, reading
 from service.datasets.conversion.reading import Outcome
 from service.datasets.validation.formats import check
-from tests.service.datasets.conversion.building import A, Q
+from tests.service.datasets.conversion.converting import A, Q
 
 SAID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
 ODD = st.sampled_from(["1e5", "1.0", "-0.0", "12345678901234567890123", "1E+2", '"\\u00e9"', '"é😀"', "null", "[ ]",

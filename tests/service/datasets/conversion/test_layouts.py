@@ -1,164 +1,169 @@
-"""What rows of each known layout say."""
+"""What rows of each layout say, as examples."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.service.datasets.conversion.building import TOOLS, A, Convert, Q, convert_fixture
+from service.datasets.conversion.reading import NATIVE
+from service.datasets.validation.formats import check, detect
+from tests.service.datasets.conversion.converting import Converted, converted
 
-__all__ = ["convert_fixture"]
-HUMAN, GPT, SEEN = ({"from": name, "value": value} for name, value in (
-    ("human", "q"), ("gpt", "a"), ("observation", "r")))
-
-
-def call(name: str = "f", **arguments: Any) -> dict[str, str]:
-    return {"from": "function_call", "value": json.dumps({"name": name, "arguments": arguments})}
+SCHEMA = ('{"name": "weather",  "parameters": {"type": "object",'
+          ' "properties": {"n": {"type": "number", "minimum": 1.0e0}}}}')
+ASKED, ANSWERED = {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Ho."}
 
 
-def told(number: int, **arguments: Any) -> dict[str, Any]:
-    return {"id": f"call_{number}", "type": "function",
-            "function": {"name": "f", "arguments": json.dumps(arguments)}}
+@pytest.fixture
+def one(tmp_path: Path) -> Any:
+    """The example of one row; it is valid."""
+    def make(row: Any, layout: str) -> Any:
+        made = converted(tmp_path / "a.json", json.dumps([row]).encode())
+        assert made.outcome.skipped == []
+        assert made.shape.layout == layout
+        lines = made.bytes.splitlines()
+        found = detect(lines)
+        assert found is not None
+        assert [each for each in check(lines[0], 1, found) if each.severity == "error"] == []
+        return made.examples[0]
+    return make
+
+
+def why(path: Path, row: Any, layout: str) -> str:
+    """Why a row is skipped."""
+    made = converted(path, json.dumps([row]).encode(), layout=layout)
+    [(_, reason)] = made.outcome.skipped
+    return reason
 
 
 class TestAlpaca:
-    def test_instruction_and_input_are_one_question(self, convert: Convert) -> None:
-        done = convert([{"instruction": "Sum", "input": "1 2", "output": "3"}, {"instruction": "Hi", "output": "Ho"},
-                        {"instruction": "", "input": "only", "output": "x"}, {"instruction": "n", "input": None,
-                                                                              "output": "x"}])
-        assert done.shape.layout == "alpaca"
-        assert [each["messages"][0]["content"] for each in done.examples] == ["Sum\n\n1 2", "Hi", "only", "n"]
+    def test_instruction_and_input_are_asked_and_output_answers(self, one: Any) -> None:
+        made = one({"instruction": "Sum up.", "input": "Long.", "output": "Short.", "system": "Terse."}, "alpaca")
+        assert made == {"messages": [
+            {"role": "system", "content": "Terse."}, {"role": "user", "content": "Sum up.\n\nLong."},
+            {"role": "assistant", "content": "Short."}]}
 
-    def test_system_and_history_come_before_it(self, convert: Convert) -> None:
-        [example] = convert([{"instruction": "c", "output": "d", "system": "s", "history": [["a", "b"]]}]).examples
-        assert [(turn["role"], turn["content"]) for turn in example["messages"]] == [
-            ("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    def test_history_comes_before(self, one: Any) -> None:
+        made = one({"instruction": "c", "input": "", "output": "d", "history": [["a", "b"]]}, "alpaca")
+        assert [message["content"] for message in made["messages"]] == ["a", "b", "c", "d"]
 
-    def test_rows_that_say_nothing_are_skipped_with_the_reason(self, convert: Convert) -> None:
-        good = {"instruction": "a", "output": "b"}
-        done = convert([good, {**good, "output": 5}, {**good, "output": " "}, {**good, "instruction": None},
-                        {**good, "history": [["x"]]}, {**good, "history": "x"}, 5, None, [], "x"])
-        assert len(done.lines) == 1
-        assert done.reasons == {"'output' is not a text": 1, "'output' is empty": 1, "'instruction' is not a text": 1,
-                                "'history' is not a list of pairs": 2, "not a JSON object": 4}
-        assert [row for row, _ in done.outcome.skipped] == list(range(2, 11))
+    @pytest.mark.parametrize(("row", "reason"), [
+        ({"instruction": "a", "output": None}, "'output' is not a text"),
+        ({"instruction": "", "output": "b"}, "'instruction' is empty"),
+        ({"instruction": "a", "output": "b", "history": ["x"]}, "'history' is not a list of pairs")])
+    def test_what_says_nothing_is_skipped(self, tmp_path: Path, row: Any, reason: str) -> None:
+        assert why(tmp_path / "a", row, "alpaca") == reason
 
 
-class TestShareGPT:
-    def test_turns_and_a_system_prompt_beside_them(self, convert: Convert) -> None:
-        done = convert([{"system": "s", "conversations": [HUMAN, GPT]},
-                        {"system": "s", "conversations": [{"from": "system", "value": "own"}, HUMAN, GPT]}])
-        assert done.shape.layout == "sharegpt"
-        assert [each["messages"][0]["content"] for each in done.examples] == ["s", "own"]
+class TestSharegpt:
+    TALK = ({"from": "human", "value": "Weather?"},
+            {"from": "function_call", "value": '{"name": "weather", "arguments": {"n":  1.0}}'},
+            {"from": "function_call", "value": '{"name": "weather", "arguments": {"n": 12345678901234567890123}}'},
+            {"from": "observation", "value": "Sun"}, {"from": "observation", "value": "Rain"},
+            {"from": "gpt", "value": "Both."})
 
-    def test_role_and_content_are_another_way_to_write_them(self, convert: Convert) -> None:
-        assert convert([{"conversation": [Q, A]}]).examples == [{"messages": [Q, A]}]
+    def test_calls_keep_the_letters_of_their_arguments_and_results_their_call(self, one: Any) -> None:
+        made = one({"conversations": self.TALK, "tools": f"[{SCHEMA}]"}, "sharegpt")
+        _, calls, first, second, _ = made["messages"]
+        assert [call["id"] for call in calls["tool_calls"]] == ["call_1", "call_2"]
+        assert [call["function"]["arguments"] for call in calls["tool_calls"]] == [
+            '{"n":  1.0}', '{"n": 12345678901234567890123}']
+        assert (first["tool_call_id"], first["content"]) == ("call_1", "Sun")
+        assert (second["tool_call_id"], second["content"]) == ("call_2", "Rain")
 
-    @pytest.mark.parametrize("tools", [TOOLS, json.dumps(TOOLS), json.dumps([TOOLS[0]["function"]], indent=2)])
-    def test_tools_may_be_a_list_or_its_text_or_bare_functions(self, convert: Convert, tools: Any) -> None:
-        done = convert([{"conversations": [HUMAN, call(a=1), SEEN, GPT], "tools": tools}])
-        assert done.examples == [{"messages": [Q, {"role": "assistant", "tool_calls": [told(1, a=1)]}, {
-            "role": "tool", "tool_call_id": "call_1", "content": "r"}, A], "tools": TOOLS}]
+    @pytest.mark.parametrize("tools", [json.dumps(f"[{SCHEMA}]"), f"[{SCHEMA}]",
+                                       f'[{{"type": "function", "function": {SCHEMA}}}]'])
+    def test_schemas_keep_their_letters_whether_they_are_text_or_list(self, tmp_path: Path, tools: str) -> None:
+        row = f'[{{"conversations": {json.dumps(self.TALK)}, "tools": {tools}}}]'
+        assert SCHEMA.encode() in converted(tmp_path / "a.json", row.encode()).bytes
 
-    def test_no_tools_are_no_key(self, convert: Convert) -> None:
-        nothing: list[Any] = ["", "[]", [], None]
-        for tools in nothing:
-            assert convert([{"conversations": [HUMAN, GPT], "tools": tools}]).examples == [{"messages": [Q, A]}]
+    def test_roles_may_go_by_openais_names(self, one: Any) -> None:
+        made = one({"conversations": [ASKED, ANSWERED], "system": "S"}, "sharegpt")
+        assert made == {"messages": [{"role": "system", "content": "S"}, ASKED, ANSWERED]}
 
-    @pytest.mark.parametrize("calls", [
-        [call(a=1), call(a=2)],
-        [{"from": "function_call", "value": json.dumps([{"name": "f", "arguments": {"a": n}} for n in (1, 2)])}]])
-    def test_several_calls_in_a_row_are_one_message_and_are_answered_in_their_order(self, convert: Convert,
-                                                                                     calls: Any) -> None:
-        talk = [HUMAN, *calls, SEEN, {**SEEN, "value": "s"}, GPT, HUMAN, call(a=3), SEEN, GPT]
-        [example] = convert([{"conversations": talk, "tools": TOOLS}]).examples
-        assert example["messages"][1]["tool_calls"] == [told(1, a=1), told(2, a=2)]
-        assert [(turn["tool_call_id"], turn["content"]) for turn in example["messages"] if turn["role"] == "tool"] == [
-            ("call_1", "r"), ("call_2", "s"), ("call_3", "r")]
-
-    @pytest.mark.parametrize(("talk", "reason"), [
-        ([HUMAN, call(), GPT], "a call without a result"),
-        ([HUMAN, call(), call(), SEEN, GPT], "a call without a result"),
-        ([HUMAN, SEEN, GPT], "a result without a call"),
-        ([HUMAN, call(), SEEN, SEEN, GPT], "a result without a call"),
-        ([HUMAN, {"from": "function_call", "value": "{"}], "JSON text that cannot be read"),
-        ([HUMAN, {"from": "function_call", "value": "{}"}], "a call without a name"),
-        ([HUMAN, {"from": "function_call", "value": "[]"}], "a turn that calls nothing"),
-        ([HUMAN, {"from": "narrator", "value": "x"}], "a turn of 'conversations' by nobody known"),
-        ([HUMAN, {"from": "gpt", "value": None}], "'conversations' is not a text"),
-        ([HUMAN, 7], "a turn of 'conversations' is not an object"),
-        ([], "no turns"), ("x", "no turns"), (None, "no turns")])
-    def test_what_would_be_a_bad_line_is_skipped_with_the_reason(self, convert: Convert, talk: Any,
-                                                                 reason: str) -> None:
-        done = convert([{"conversations": [HUMAN, GPT]}, {"conversations": talk, "tools": TOOLS}])
-        assert (len(done.lines), done.reasons) == (1, {reason: 1})
-
-    def test_what_the_rules_refuse_is_skipped_with_the_kind_of_the_finding(self, convert: Convert) -> None:
-        wrong = call("no such name!")
-        done = convert([{"conversations": [HUMAN, wrong, SEEN, GPT], "tools": TOOLS}])
-        assert done.lines == []
-        assert sum(done.reasons.values()) == 1
+    @pytest.mark.parametrize(("turns", "reason"), [
+        ([], "no turns"), ([7], "a turn of 'conversations' is not an object"),
+        ([{"from": "moon", "value": "x"}], "a turn of 'conversations' by nobody known"),
+        ([{"from": "observation", "value": "x"}], "a result without a call"),
+        ([{"from": "function_call", "value": "{"}], "JSON text that cannot be read"),
+        ([{"from": "function_call", "value": "{}"}], "a call without a name")])
+    def test_what_cannot_be_told_is_skipped(self, tmp_path: Path, turns: Any, reason: str) -> None:
+        assert why(tmp_path / "a", {"conversations": turns}, "sharegpt") == reason
 
 
 class TestPreference:
-    PAIR: dict[str, Any] = {"input": {"messages": [Q]}, "preferred_output": [A],  # noqa: RUF012 - never changed
-                            "non_preferred_output": [{"role": "assistant", "content": "b"}]}
+    PAIR = ([{"role": "assistant", "content": "good"}], [{"role": "assistant", "content": "bad"}])
 
-    @pytest.mark.parametrize(("layout", "row"), [
-        ("preference", {"prompt": "q", "chosen": "a", "rejected": "b"}),
-        ("preference", {"prompt": [Q], "chosen": [A], "rejected": [{"role": "assistant", "content": "b"}]}),
-        ("preference", {"prompt": "q", "chosen": A, "rejected": {"role": "assistant", "content": "b"}}),
-        ("preference", {"prompt": "q", "chosen": [Q, A], "rejected": [Q, {"role": "assistant", "content": "b"}]}),
-        ("preference", {"chosen": [Q, A], "rejected": [Q, {"role": "assistant", "content": "b"}]}),
-        ("sharegpt_preference", {"conversations": [HUMAN], "chosen": GPT, "rejected": {"from": "gpt", "value": "b"}}),
-        ("sharegpt_preference", {"conversations": [HUMAN], "chosen": "a", "rejected": "b"}),
-        ("openai_preference", PAIR)])
-    def test_each_way_to_write_a_pair(self, convert: Convert, layout: str, row: dict[str, Any]) -> None:
-        done = convert([row])
-        assert done.shape.layout == layout
-        assert done.examples == [self.PAIR]
-
-    def test_system_and_tools_go_into_the_input(self, convert: Convert) -> None:
-        [example] = convert([{"system": "s", "prompt": "q", "chosen": "a", "rejected": "b", "tools": TOOLS}]).examples
-        assert example["input"] == {"messages": [{"role": "system", "content": "s"}, Q], "tools": TOOLS}
+    @pytest.mark.parametrize(("row", "layout"), [
+        ({"prompt": "Hi?", "chosen": "good", "rejected": "bad"}, "preference"),
+        ({"prompt": [ASKED], "chosen": PAIR[0], "rejected": PAIR[1]}, "preference"),
+        ({"chosen": [ASKED, *PAIR[0]], "rejected": [ASKED, *PAIR[1]]}, "preference"),
+        ({"prompt": "Hi?", "chosen": [ASKED, *PAIR[0]], "rejected": [ASKED, *PAIR[1]]}, "preference"),
+        ({"conversations": [{"from": "human", "value": "Hi?"}], "chosen": {"from": "gpt", "value": "good"},
+          "rejected": {"from": "gpt", "value": "bad"}}, "sharegpt_preference"),
+        ({"input": {"messages": [ASKED]}, "preferred_output": PAIR[0], "non_preferred_output": PAIR[1]},
+         "openai_preference")])
+    def test_each_layout_makes_the_same_pair(self, one: Any, row: Any, layout: str) -> None:
+        assert one(row, layout) == {"input": {"messages": [ASKED]}, "preferred_output": self.PAIR[0],
+                                    "non_preferred_output": self.PAIR[1]}
 
     @pytest.mark.parametrize(("row", "reason"), [
         ({"chosen": "a", "rejected": "b"}, "no prompt: chosen and rejected have no beginning in common"),
-        ({"prompt": "q", "chosen": [Q], "rejected": "b"}, "'chosen' is not one answer of the assistant"),
-        ({"prompt": "q", "chosen": None, "rejected": "b"}, "'chosen' is neither a text nor a chat"),
-        ({"prompt": "q", "chosen": "a", "rejected": ""}, "'rejected' is empty")])
-    def test_what_is_no_pair_is_skipped(self, convert: Convert, row: dict[str, Any], reason: str) -> None:
-        assert convert([row]).reasons == {reason: 1}
+        ({"prompt": "p", "chosen": 7, "rejected": "b"}, "'chosen' is neither a text nor a chat"),
+        ({"prompt": "p", "chosen": [ANSWERED, ASKED], "rejected": "b"}, "'chosen' is not one answer of the assistant")])
+    def test_what_is_no_pair_is_skipped(self, tmp_path: Path, row: Any, reason: str) -> None:
+        assert why(tmp_path / "a", row, "preference") == reason
 
 
 class TestMessages:
-    def test_a_json_array_of_them(self, convert: Convert) -> None:
-        done = convert([{"messages": [Q, A], "source": "x", "tools": TOOLS, "parallel_tool_calls": False}])
-        assert done.shape.layout == "messages"
-        assert done.examples == [{"messages": [Q, A], "parallel_tool_calls": False, "tools": TOOLS}]
+    def loose(self, **rest: Any) -> dict[str, Any]:
+        """As Hugging Face's chat templates take it."""
+        call = {"type": "function", "function": {"name": "weather", "arguments": {"n": 1}}}
+        return {"messages": [ASKED, {"role": "assistant", "tool_calls": [call]},
+                             {"role": "tool", "name": "weather", "content": "Sun"}, ANSWERED],
+                "tools": [{"type": "function", "function": json.loads(SCHEMA)}], **rest}
 
-    def test_calls_without_an_id_or_with_an_object_as_arguments(self, convert: Convert) -> None:
-        asked = {"role": "assistant", "tool_calls": [{"type": "function", "function": {
-            "name": "f", "arguments": {"a": 1}}}]}
-        talk = [Q, asked, {"role": "tool", "tool_call_id": "call_1", "content": "r"}, {**A, "tool_calls": []}]
-        [example] = convert([{"messages": talk, "tools": TOOLS}]).examples
-        assert example["messages"] == [Q, {"role": "assistant", "tool_calls": [told(1, a=1)]}, talk[2], A]
+    def test_arguments_become_text_and_calls_get_ids(self, one: Any) -> None:
+        _, called, result, _ = one(self.loose(), "messages")["messages"]
+        assert called["tool_calls"] == [{"id": "call_1", "type": "function",
+                                         "function": {"name": "weather", "arguments": '{"n": 1}'}}]
+        assert result == {"role": "tool", "tool_call_id": "call_1", "content": "Sun"}
 
-    def test_turns_of_from_and_value_under_this_name(self, convert: Convert) -> None:
-        row = {"messages": [HUMAN, GPT]}
-        assert convert([row]).examples == [{"messages": [Q, A]}]
-        assert convert(json.dumps(row).encode(), "a.jsonl").examples == [{"messages": [Q, A]}]
+    @pytest.mark.parametrize("rest", [{}, {"tools": f"[{SCHEMA}]"}])
+    def test_json_lines_are_mended_too(self, tmp_path: Path, rest: Any) -> None:
+        made = converted(tmp_path / "a.jsonl", json.dumps(self.loose(**rest)).encode())
+        assert made.shape.layout == "messages"
+        assert [each.kind for each in check(made.bytes[:-1], 1, "chat") if each.severity == "error"] == []
 
-    @pytest.mark.parametrize("talk", [None, [], "x", [None], [5], [{"role": "user"}], [Q, {**A, "content": 5}]])
-    def test_what_is_no_chat_is_skipped(self, convert: Convert, talk: Any) -> None:
-        done = convert([{"messages": [Q, A]}, {"messages": talk}])
-        assert (len(done.lines), sum(done.reasons.values())) == (1, 1)
+    def test_a_system_text_beside_the_messages_is_not_lost(self, tmp_path: Path) -> None:
+        made = converted(tmp_path / "a.jsonl", json.dumps({"system": "S", "messages": [ASKED, ANSWERED]}).encode())
+        assert made.said == [["S", "Hi?", "Ho."]]
+
+    def test_weights_names_and_settings_stay(self, one: Any) -> None:
+        example = {"messages": [{**ASKED, "name": "joe"}, {**ANSWERED, "weight": 1}], "parallel_tool_calls": False}
+        assert one(example, "messages") == example
 
 
 class TestPromptCompletion:
     @pytest.mark.parametrize("row", [
-        {"prompt": "q", "completion": "a"}, {"prompt": [Q], "completion": [A]}, {"prompt": "q", "response": "a"}])
-    def test_texts_or_messages(self, convert: Convert, row: dict[str, Any]) -> None:
-        done = convert([row])
-        assert done.shape.layout == "prompt_completion"
-        assert done.examples == [{"messages": [Q, A]}]
+        {"prompt": "Hi?", "completion": "Ho."}, {"prompt": [ASKED], "completion": [ANSWERED]},
+        {"prompt": "Hi?", "response": "Ho."}])
+    def test_it_becomes_a_chat(self, one: Any, row: Any) -> None:
+        assert one(row, "prompt_completion") == {"messages": [ASKED, ANSWERED]}
+
+    def test_openais_old_lines_stay_unless_a_chat_is_asked_for(self, tmp_path: Path) -> None:
+        line = b'{"prompt": "Hi?", "completion": "Ho."}\n'
+        assert converted(tmp_path / "a.jsonl", line).bytes == line
+        made = converted(tmp_path / "a.jsonl", line, layout="prompt_completion")
+        assert made.examples == [{"messages": [ASKED, ANSWERED]}]
+
+
+class TestNative:
+    def test_openais_own_lines_pass_to_the_byte(self, tmp_path: Path) -> None:
+        data = (b'\xef\xbb\xbf{ "messages":[{"role":"user","content":"\\u00e9"},'
+                b'{"content":"b","role":"assistant"}] }\r\n\n{broken\n'
+                b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "1.0"}]}')
+        made: Converted = converted(tmp_path / "a.jsonl", data)
+        assert made.shape.layout == NATIVE
+        assert made.bytes == data

@@ -131,7 +131,7 @@ def test_detection_takes_anything(lines: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@SLOW
+@settings(SLOW, max_examples=8)
 @given(st.data())
 def test_the_format_is_that_of_most_lines(form: Format, data: st.DataObject) -> None:
     lines = [json.dumps(data.draw(VALID[form])).encode() for _ in range(3)]

@@ -1,0 +1,148 @@
+"""What is right and wrong with training one model on some files: reasons, and the verdict that they come to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from service.catalog.base_models import BaseModelEntry, MethodName
+from service.catalog.estimates import Estimate
+from service.datasets.analysis.report import Report
+from service.datasets.validation.examination import MIN_EXAMPLES, too_few
+from service.jobs.schemas import Reason, Verdict
+from service.settings import settings
+
+Role = Literal["training_file", "validation_file"]
+_ORDER = {"block": 0, "warn": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of one file of a job."""
+
+    role: Role
+    file_id: str
+    report: Report | None
+    problem: str | None = None
+    "Why there will be no report."
+    is_lost: bool = False
+
+
+def verdict_of(reasons: Sequence[Reason]) -> Verdict:
+    severities = {reason.severity for reason in reasons}
+    return "block" if "block" in severities else "warn" if "warn" in severities else "go"
+
+
+def ordered(reasons: Sequence[Reason]) -> list[Reason]:
+    """The weightiest first."""
+    return sorted(reasons, key=lambda reason: _ORDER[reason.severity])
+
+
+def about_file(file: Reading) -> Iterator[Reason]:
+    """What reading the file told, whatever is trained on it."""
+    called, report = file.role.replace("_", " "), file.report
+    if file.is_lost:
+        yield block("file_gone", f"The {called} {file.file_id} was deleted or expired.", file.role)
+    elif file.problem is not None:
+        yield block("unreadable_file", f"The {called} could not be read: {file.problem}", file.role)
+    if report is None:
+        return
+    if report.errors:
+        yield block("invalid_file_format", f"{report.errors:,} error{'s' * (report.errors > 1)} in the {called}:"
+                    f" see GET /v1/files/{file.file_id}/validation/findings.", file.role)
+    if file.role == "training_file" and report.examples < MIN_EXAMPLES:
+        yield block("invalid_n_examples", too_few(report.examples), file.role)
+    if report.verdict != "go" and not report.errors:
+        for words in report.reasons or [f"The {called} has {report.warnings:,} warnings."]:
+            yield Reason(severity="warn", code="data", message=words, param=file.role)
+
+
+def about_retirement(entry: BaseModelEntry, today: date) -> Iterator[Reason]:
+    """A model that is gone cannot be trained; one that goes soon takes every model tuned from it along."""
+    soon = today + timedelta(days=settings().retirement_warning_days)
+    ends, shut = entry.training_ends, entry.shutdown_date
+    if shut is not None and shut <= today:
+        yield block("model_shut_down", f"{entry.id} was shut down on {shut}.", "model")
+    elif ends is not None and ends <= today:
+        yield block("training_ended", f"Training of {entry.id} ended on {ends}.", "model")
+    elif shut is not None and shut <= soon:
+        yield warn("model_retires", f"{entry.id} SHUTS DOWN ON {shut}, in {_days(shut - today)}, and every model tuned"
+                   " from it stops with it. What you pay for now is gone then: think of a model of your own house.",
+                   "model")
+    if ends is not None and today < ends <= soon:
+        yield warn("training_ends", f"{entry.id} can be trained until {ends}, for {_days(ends - today)} more.", "model")
+
+
+def _days(left: timedelta) -> str:
+    return f"{left.days} day{'s' * (left.days != 1)}"
+
+
+def about_method(entry: BaseModelEntry, method: MethodName) -> Iterator[Reason]:
+    """Whether this house trains the model at all, and in this way."""
+    if not entry.is_trained_here:
+        yield block("model_not_available", f"No provider of this house trains {entry.id} (its provider is"
+                    f" {entry.provider}).", "model")
+    if method not in entry.methods:
+        supported = ", ".join(entry.methods) or "none"
+        yield block("fine_tuning_method_not_available", f"Model {entry.id} does not support the {method} fine-tuning"
+                    f" method here. It supports: {supported}.", "method.type")
+
+
+def about_format(entry: BaseModelEntry, method: MethodName, file: Reading) -> Iterator[Reason]:
+    """Whether the file is of the kind that this model and method read."""
+    if file.report is None or file.report.format is None or file.report.errors:
+        return
+    found = file.report.format
+    needed = "preference" if method == "dpo" else "reinforcement" if method == "reinforcement" else (
+        "completion" if entry.legacy else "chat")
+    if found == needed:
+        return
+    if method == "supervised" and found in {"chat", "completion"}:
+        message = (f"{entry.id} learns from {needed} lines, and the {file.role.replace('_', ' ')} {file.file_id} holds"
+                   f" {found} lines.")
+    else:
+        method_of = {"chat": "supervised", "completion": "supervised", "preference": "dpo"}.get(found, found)
+        message = (f"Input file {file.file_id} is in the fine-tune-{found} format, but the specified fine-tuning job"
+                   f" is not using '{method_of}' as the training method (provided method={method}).")
+    yield block("invalid_file_format", message, file.role)
+
+
+def about_estimate(entry: BaseModelEntry, found: Estimate) -> Iterator[Reason]:
+    """What the numbers say."""
+    over = found.over_context
+    if over is not None:
+        many = over.examples > 1
+        yield warn("truncated_examples", f"{over.examples:,} example{'s' * many} {'are' if many else 'is'} longer than"
+                   f" the {over.context:,} tokens that {entry.id} reads in training; the last {over.tokens:,} tokens"
+                   " are cut off, and answers at the end with them.", "training_file")
+    if not found.tokens.exact:
+        yield Reason(severity="info", code="tokens_not_exact", message=f"Tokens of {entry.id}: {found.tokens.basis}.",
+                     param=None)
+    if entry.provider == "local":
+        yield from _about_memory(entry, found)
+
+
+def _about_memory(entry: BaseModelEntry, found: Estimate) -> Iterator[Reason]:
+    best = next(iter(found.memory), None)
+    if best is None or best.available is None:
+        yield Reason(severity="info", code="no_machine_known", param="model", message="No training machine has told"
+                     " of itself in the last 3 days, so neither memory nor time can be compared with what is there.")
+    elif best.fits == "no":
+        yield block("out_of_memory", f"{entry.id} needs about {_gib(best.needed)} to train so; the largest there is,"
+                    f" {best.device}, has {_gib(best.available)}. Choose lora, fewer tokens an example, or a smaller"
+                    " model.", "model")
+    elif best.fits == "unknown":
+        yield warn("memory_is_close", f"{entry.id} needs about {_gib(best.needed)}; {best.device} has"
+                   f" {_gib(best.available)}: too close to tell.", "model")
+
+
+def _gib(number: int) -> str:
+    return f"{number / 2**30:.1f} GiB"
+
+
+def block(code: str, message: str, param: str | None) -> Reason:
+    return Reason(severity="block", code=code, message=message, param=param)
+
+
+def warn(code: str, message: str, param: str | None) -> Reason:
+    return Reason(severity="warn", code=code, message=message, param=param)
