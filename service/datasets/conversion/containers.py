@@ -173,7 +173,7 @@ def _table(path: Path) -> Iterator[Row | Unconvertible]:
         try:
             header = _distinct(next(records, []))
         except csv.Error as wrong:
-            raise UnknownContainer(f"The first line, which names the columns, cannot be read: {_why(wrong)}.") from wrong
+            raise UnknownContainer(f"The first line, which names columns, cannot be read: {_why(wrong)}.") from wrong
         while True:
             lines.held = 0
             try:
