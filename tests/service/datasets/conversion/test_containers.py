@@ -1,13 +1,10 @@
 """Files are taken apart into rows whatever they are packed in, and a bad row costs only itself."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyarrow.parquet import write_table
 
 from service.datasets.conversion import containers
@@ -77,16 +74,6 @@ class TestJson:
     def test_elements_of_an_array_are_told_from_brackets_in_their_strings(self, tmp_path: Path) -> None:
         made = converted(tmp_path / "a.json", b"[" + b",\n".join(self.ODD) + b"]\n")
         assert made.said == [['a[]{},"\\', "é]"], ["c", "d"]]
-
-    @given(values=st.lists(st.dictionaries(st.text(), st.recursive(
-        st.none() | st.booleans() | st.integers(-2**60, 2**60) | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)), min_size=1),
-           step=st.integers(1, 7))
-    @settings(max_examples=150, deadline=None)
-    def test_an_array_is_cut_right_wherever_it_is_read_in_pieces(self, values: list[Any], step: int) -> None:
-        text = json.dumps(values, ensure_ascii=False).encode()
-        cut = containers._cut(text[at:at + step] for at in range(0, len(text), step))
-        assert [json.loads(element) for element in cut if isinstance(element, bytes)] == values
 
     def test_an_array_that_is_cut_off_says_so_at_its_last_row(self, tmp_path: Path) -> None:
         made = converted(tmp_path / "a.json", b"[" + b",".join(self.ODD) + b',{"instruction": "x')
