@@ -38,7 +38,6 @@ from service.kit.work import Claim, LeaseLost, Queue, Work
 from service.settings import settings
 
 _log = logging.getLogger(__name__)
-_SHORT_TASK_SECONDS = 600
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
                    "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.reviews",
                    "worker.tasks.versions", "worker.tasks.webhooks")
@@ -161,7 +160,7 @@ def task(kind: Work) -> Callable[[Handler], Task]:
     """Register the handler of one kind of work."""
     def register(handler: Handler) -> Task:
         entry = TASKS[kind] = Task(kind, handler)
-        limits = {} if kind.queue is Queue.TRAINING else {"time_limit": _SHORT_TASK_SECONDS}
+        limits = {} if kind.limit_seconds is None else {"time_limit": kind.limit_seconds}
 
         def run_item(item_id: str) -> None:
             run(entry, item_id)

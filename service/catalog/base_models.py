@@ -100,6 +100,14 @@ class BaseModelEntry(_Entry):
     def is_trained_here(self) -> bool:
         return self.provider in PROVIDERS_HERE
 
+    def ended(self, today: date) -> str | None:
+        """Why it can no longer be trained, with the day; None while it can."""
+        if self.shutdown_date is not None and self.shutdown_date <= today:
+            return f"{self.id} was shut down on {self.shutdown_date}."
+        if self.training_ends is not None and self.training_ends <= today:
+            return f"Training of {self.id} ended on {self.training_ends}."
+        return None
+
     @property
     def directory(self) -> Path:
         """Where a local model's files lie on this machine."""

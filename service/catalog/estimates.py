@@ -7,6 +7,7 @@ The low end of what is billed is the formula that recorded bills confirm (openai
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Literal
 
 from service.catalog import durations, memory
@@ -17,9 +18,14 @@ from service.datasets.analysis.report import TokenStats
 
 _OVERCOUNT_PER_EXAMPLE = 2
 """The formula of OpenAI's cookbook counts so many more than its bills did; newer models may do either."""
-_IMAGE_TOKENS = {"gpt-4o-mini": 48_169, "gpt-4.1-mini": 2_489, "gpt-4.1-nano": 3_779}
-_ANY_IMAGE_TOKENS = 1_445
-"""Most tokens of one image by OpenAI's published rules: 85 and 170 for each of at most 8 tiles; dearer for some."""
+_IMAGE_TOKENS = {"gpt-4o-mini": (2_833, 25_501, 48_169), "gpt-4.1-mini": (1_659, 1_659, 2_489),
+                 "gpt-4.1-nano": (2_520, 2_520, 3_779)}
+_ANY_IMAGE_TOKENS = (85, 765, 1_445)
+"""One image by OpenAI's published rules: of low detail, of 1024 x 1024 pixels, and at most.
+
+85 and 170 for each of at most 8 tiles, dearer for some; the small 4.1 count patches, whatever the detail.
+"""
+_NO_IMAGES: Mapping[str, int] = MappingProxyType({})
 FACTORS: Mapping[str, tuple[float, float, float]] = {"cl100k_base": (0.95, 1.05, 1.6), "o200k_base": (0.6, 0.95, 1.1),
                                                      "own": (0.8, 1.15, 1.8)}
 """From another tokenizer's count to one of these, at least, likely and at most: English is at the low end."""
@@ -95,21 +101,29 @@ class Estimate:
     "One for each machine, the best first."
 
 
-def tokens_per_epoch(stats: TokenStats, entry: BaseModelEntry, *, images: int = 0) -> Tokens:
-    """What one epoch is billed, with examples cut at the model's context as the platform cuts them."""
+def tokens_per_epoch(stats: TokenStats, entry: BaseModelEntry, *, images: Mapping[str, int] = _NO_IMAGES) -> Tokens:
+    """What one epoch is billed, with examples cut at the model's context as the platform cuts them.
+
+    `images` counts them by their detail; no recorded bill has any, so the low end is without.
+    """
     counted = stats.tokenizer == entry.tokenizer_id
     least, likely, most = (1.0, 1.0, 1.0) if counted else FACTORS[entry.tokenizer]
     cut = cut_off(stats, entry.context_length)
     billed = max(0, stats.billed - cut)
-    unconfirmed = stats.uncertain + images * image_tokens(entry.id)
+    seen, most_seen = (0, 0) if entry.provider == "local" else image_tokens(entry.id, images)
+    unconfirmed = stats.uncertain
     if entry.tokenizer != "cl100k_base" and entry.provider != "local":
         unconfirmed += _OVERCOUNT_PER_EXAMPLE * stats.examples
     if entry.provider == "local":
         unconfirmed = 0 if counted else unconfirmed
     low = max(0, billed - (0 if entry.provider == "local" else stats.uncertain))
     exact = counted and stats.exact
-    return Tokens(int(low * least), round(billed * likely), round((stats.billed + unconfirmed) * most), exact,
-                  _basis(stats, entry, counted=counted))
+    basis = _basis(stats, entry, counted=counted)
+    if most_seen:
+        basis += f"; {sum(images.values()):,} images are taken to make {seen:,} more, at most {most_seen:,}"
+        exact = False
+    return Tokens(int(low * least), round(billed * likely) + seen,
+                  round((stats.billed + unconfirmed) * most) + most_seen, exact, basis)
 
 
 def _basis(stats: TokenStats, entry: BaseModelEntry, *, counted: bool) -> str:
@@ -139,9 +153,13 @@ def _over(stats: TokenStats, context: int) -> Any:
     return min(larger, key=lambda each: each.context, default=None)
 
 
-def image_tokens(model: str) -> int:
-    """The most that one image may be billed."""
-    return next((tokens for name, tokens in _IMAGE_TOKENS.items() if model.startswith(name)), _ANY_IMAGE_TOKENS)
+def image_tokens(model: str, images: Mapping[str, int]) -> tuple[int, int]:
+    """What these images are likely to be billed, and at most."""
+    low, likely, most = next((tokens for name, tokens in _IMAGE_TOKENS.items() if model.startswith(name)),
+                             _ANY_IMAGE_TOKENS)
+    few = images.get("low", 0)
+    many = sum(images.values()) - few
+    return few * low + many * likely, few * (most if low == likely else low) + many * most
 
 
 def resolved(hyperparameters: Mapping[str, Any], examples: int) -> tuple[int, int]:
@@ -168,8 +186,8 @@ def cost(entry: BaseModelEntry, method: MethodName, billed: tuple[int, int, int]
 
 
 def estimate(entry: BaseModelEntry, stats: TokenStats, *, method: MethodName, hyperparameters: Mapping[str, Any],
-             tuning: Mapping[str, Any] | None = None, images: int = 0, places: Sequence[Place] = (),
-             rates: Sequence[float] = ()) -> Estimate:
+             tuning: Mapping[str, Any] | None = None, images: Mapping[str, int] = _NO_IMAGES,
+             places: Sequence[Place] = (), rates: Sequence[float] = ()) -> Estimate:
     """Everything at once. `places` are machines of this house, `rates` what jobs at a remote provider reached."""
     epochs, batch_size = resolved(hyperparameters, stats.examples)
     tokens = tokens_per_epoch(stats, entry, images=images)

@@ -83,6 +83,9 @@ def resolve_for_training(session: Session, name: str, method: MethodName) -> Res
     if not model.base.is_trained_here:
         raise ModelNotAvailable(name, f"No provider of this house trains it (its provider is {model.base.provider});"
                                       " GET /v1/models lists what there is.")
+    ended = model.base.ended(database_now(session).date())
+    if ended is not None:
+        raise ModelNotAvailable(name, f"{ended} GET /v1/models lists what there is.")
     if method not in model.base.methods:
         raise MethodNotAvailable(model.name, method, ", ".join(model.base.methods) or "none")
     return model

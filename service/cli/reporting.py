@@ -88,6 +88,9 @@ def _tokens(console: Console, tokens: TokenStats) -> None:
     _item(console, f"{tokens.billed:,} billed for each pass over the file, {tokens.trainable:,} of them learned from")
     roles = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in tokens.by_role.items())
     _item(console, f"by role: {escape(roles)}")
+    if tokens.images:
+        details = ", ".join(f"{number:,} {detail}" for detail, number in tokens.images.items())
+        _item(console, f"images: {details}; what they cost is in none of these numbers")
     at = tokens.percentiles
     _item(console, f"an example has {at['p50']:,} (half have fewer), {at['min']:,} at least, {at['max']:,} at most,"
                    f" {tokens.mean:,.0f} on average")

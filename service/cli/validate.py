@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from service.cli.reporting import Told, show
 from service.datasets.analysis.leakage import compare
 from service.datasets.analysis.merging import Merged
 from service.datasets.analysis.options import Options
+from service.datasets.analysis.rows import all_rows
 from service.datasets.analysis.running import analyse_whole
 from service.datasets.validation.formats import Format, format_problem
 
@@ -34,10 +35,11 @@ _HEAD = 64 * 1024
 
 @app.command(rich_help_panel=DATA, epilog="Exit code 0: go, or go with warnings. 1: a job with this file would fail."
              " 2: the file cannot be read. Examples:\n\n    tuneworks validate train.jsonl\n\n    tuneworks validate"
-             " train.jsonl --validation test.jsonl --findings findings.jsonl\n\n    tuneworks validate - --json <"
-             " train.jsonl | jq .verdict")
-def validate(file: Annotated[str, typer.Argument(help="The training file, one example a line; - reads it from stdin.",
-                                                 metavar="FILE")], *,
+             " train.jsonl --validation test.jsonl --findings findings.jsonl\n\n    tuneworks validate train.jsonl"
+             " --examples examples.jsonl --context 16385\n\n    tuneworks validate - --json < train.jsonl | jq"
+             " .verdict")
+def validate(file: Annotated[str, typer.Argument(  # noqa: PLR0913 - each is an option of the command
+                 help="The training file, one example a line; - reads it from stdin.", metavar="FILE")], *,
              validation: Annotated[Path | None, typer.Option(
                  help="A validation file, which is looked at too and compared with the training file.")] = None,
              method: Annotated[Method | None, typer.Option(help="How it is to be trained on.")] = None,
@@ -49,9 +51,16 @@ def validate(file: Annotated[str, typer.Argument(help="The training file, one ex
                  "--fast", help="Leave out near duplicates, quality and private data.")] = False,
              findings: Annotated[Path | None, typer.Option(
                  dir_okay=False, help="Write all that was found there, as JSON lines.")] = None,
+             examples: Annotated[Path | None, typer.Option(
+                 dir_okay=False, help="Write there what each example is like, as JSON lines: its tokens, its flags.",
+             )] = None,
+             context: Annotated[int | None, typer.Option(
+                 min=1, help="With --examples: tell by how many tokens each is longer than that.")] = None,
              limit: Annotated[int, typer.Option(min=0, max=1000, help="Show so many examples of each problem.")] = 1,
              as_json: Annotated[bool, typer.Option("--json", help="For machines: the whole report.")] = False) -> None:
     """Check a training file: what is wrong with it, how many tokens it has, how good it is. Works offline."""
+    if context is not None and examples is None:
+        _refuse("--context goes with --examples, where it tells what is beyond it.")
     options = Options(format=form, full=not fast, keep=_KEPT if findings is None else _KEPT_FOR_FILE)
     workers = processes or os.cpu_count() or 1
     told: list[Told] = []
@@ -61,7 +70,9 @@ def validate(file: Annotated[str, typer.Argument(help="The training file, one ex
         told.append(_judged(merged, name, method, is_validation=bool(told)))
     leaked = compare(told[0].merged.columns, told[1].merged.columns) if len(told) > 1 else None
     if findings is not None:
-        _write(findings, told[0].merged)
+        _write(findings, map(asdict, told[0].merged.findings))
+    if examples is not None:
+        _write(examples, all_rows(told[0].merged.columns, context=context))
     if as_json:
         stdout.file.write(msgspec.json.format(_as_json(told, leaked)).decode() + "\n")
     else:
@@ -99,11 +110,11 @@ def _as_json(told: list[Told], leaked: Any) -> bytes:
     return msgspec.json.encode(reports[0] | more)
 
 
-def _write(path: Path, merged: Merged) -> None:
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     try:
         with path.open("wb") as out:
-            for finding in merged.findings:
-                out.write(msgspec.json.encode(asdict(finding)) + b"\n")
+            for row in rows:
+                out.write(msgspec.json.encode(row) + b"\n")
     except OSError as trouble:
         _refuse(f"{path}: {trouble.strerror}.")
 

@@ -23,6 +23,26 @@ class TooManyCounts(InvalidRequest):
                          " one of those that were asked for before.")
 
 
+class NoExamples(NotFound):
+    """The file was read, and what was kept of it is gone from the object store, or being erased."""
+
+    code = "examples_not_found"
+    param = "file_id"
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"What was noted of each example of file '{file_id[:_SHOWN]}' is not there any more. Upload"
+                         " it again to have it read anew.")
+
+
+class TooManyToSort(InvalidRequest):
+    code = "too_many_to_sort"
+    param = "order"
+
+    def __init__(self, examples: int, most: int) -> None:
+        super().__init__(f"{examples:,} examples are too many to be sorted; up to {most:,} are. Name some with"
+                         " from_line and to_line, or list them in the order of their lines.")
+
+
 class NoSuchDataset(NotFound):
     """Unknown, deleted, another project's: all the same."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from service.datasets.validation.examination import NEEDS_VALIDATION
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
 
@@ -42,13 +43,20 @@ class UnusableFile(InvalidRequest):
         super().__init__(f"invalid {param}: {file_id}", param=param)
 
 
+class MissingValidationFile(InvalidRequest):
+    code = "missing_validation_file"
+
+    def __init__(self) -> None:
+        super().__init__(f"{NEEDS_VALIDATION} Name one in 'validation_file'.", param="validation_file")
+
+
 class TrainingPolicyNotMet(InvalidRequest):
     """The project demands more of its data than this has passed; `problems` are whole sentences."""
 
     code = "training_policy"
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(told(problems), param="training_file")
+    def __init__(self, problems: Sequence[str], param: str) -> None:
+        super().__init__(told(problems), param=param)
 
 
 def told(problems: Sequence[str]) -> str:

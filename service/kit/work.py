@@ -56,6 +56,11 @@ class Work(StrEnum):
     def queue(self) -> Queue:
         return _QUEUES[self]
 
+    @property
+    def limit_seconds(self) -> float | None:
+        """After so long the process that does it is killed, whatever it says; None where only its lease bounds it."""
+        return None if self is Work.TRAIN_JOB else _LONG_SECONDS if self in _LONG else _SHORT_SECONDS
+
 
 _QUEUES = {
     Work.VALIDATE_FILE: Queue.DATASETS,
@@ -72,6 +77,12 @@ _QUEUES = {
     Work.FAN_OUT_EVENT: Queue.WEBHOOKS,
     Work.DELIVER_WEBHOOK: Queue.WEBHOOKS,
 }
+
+
+_LONG = frozenset({Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION})
+"""Work that grows with a file and tells how far it is: what bounds it is that it moves (see `heartbeat`)."""
+_LONG_SECONDS = 12 * 3600.0
+_SHORT_SECONDS = 600.0
 
 
 class WorkItem(Tenanted, Positioned, Base):

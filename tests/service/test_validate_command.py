@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.service.datasets.analysed import different, pairs
+from service.datasets.analysis.rows import all_rows
+from tests.service.datasets.analysed import analysed, different, pairs
 from tests.service.files.chats import line
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,19 @@ class TestMachines:
         assert sum(each["kind"] == "unknown_key" for each in found) == 1500
         assert set(found[0]) == {"severity", "kind", "line", "path", "message", "hint"}
 
+    def test_examples_are_written_to_a_file(self, validate: Run, tmp_path: Path) -> None:
+        data = different(10) + b"\n" + line(x=1) + different(2)
+        report = validate("-", "--json", "--examples", "out.jsonl", stdin=data).report
+        rows = [json.loads(each) for each in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert rows == list(all_rows(analysed(data).columns, context=None))  # as the API tells them
+        assert [row["line"] for row in rows] == [*range(1, 11), 13, 14]
+        assert sum(row["tokens"] for row in rows) == report["tokens"]["billed"]
+        assert rows[-1]["flags"] == ["exact_duplicate"]
+        longest = max(row["tokens"] for row in rows)
+        validate("-", "--examples", "out.jsonl", "--context", str(longest - 1), stdin=data)
+        over = [json.loads(each)["over"] for each in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert over == [max(0, row["tokens"] - longest + 1) for row in rows]
+
     def test_processes_change_nothing(self, validate: Run, tmp_path: Path) -> None:
         (tmp_path / "large.jsonl").write_bytes(line(user="x" * 4000) * 5 + different(3000) + b" " * 70_000_000)
         one, two = (validate("large.jsonl", "--json", "--fast", "--processes", str(n)).report for n in (1, 2))
@@ -142,7 +156,10 @@ class TestRefusals:
         empty = validate("-")
         assert (empty.returncode, "- is empty" in empty.stderr) == (2, True)
         assert "convert" not in empty.stderr
-        assert validate("a.jsonl", "--findings", "/proc/x", a_jsonl=different(10)).returncode == 2
+        for option in ("--findings", "--examples"):
+            assert validate("a.jsonl", option, "/proc/x", a_jsonl=different(10)).returncode == 2
 
     def test_wrong_usage_is_2_as_well(self, validate: Run) -> None:
         assert validate().returncode == validate("x", "--method", "magic").returncode == 2
+        alone = validate("x.jsonl", "--context", "100", x_jsonl=different(10))
+        assert (alone.returncode, "--context goes with --examples" in alone.stderr) == (2, True)

@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
+from openai.types.fine_tuning.job_create_params import Method
 from standardwebhooks import Webhook
 
 from tests.fixtures.receiver import Receiver
@@ -46,10 +48,13 @@ def test_from_upload_to_chat(client: OpenAI, receiver: Receiver) -> None:
     endpoint = client.webhooks.create(name="test", url=f"{receiver.url}/hook",
                                       event_types=["fine_tuning.job.succeeded", "fine_tuning.job.failed"])
     training, validation = upload(client, chat_lines(12)), upload(client, chat_lines(10))
+    method: Method = {"type": "supervised", "supervised": {"hyperparameters": {
+        "n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 2.0}}}
+    told: Any = client.post("/fine_tuning/preflights", cast_to=object, options={"params": {"wait": 60}}, body={
+        "model": BASE, "training_file": training, "validation_file": validation, "method": method})
     job = client.fine_tuning.jobs.create(
         model=BASE, training_file=training, validation_file=validation, suffix="sdk", seed=7, metadata={"team": "a"},
-        method={"type": "supervised", "supervised": {"hyperparameters": {
-            "n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 2.0}}})
+        method=method)
     assert job.status == "validating_files"
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(metadata={"team": "a"})]
 
@@ -57,7 +62,8 @@ def test_from_upload_to_chat(client: OpenAI, receiver: Receiver) -> None:
     assert (job.status, job.error.code if job.error else None) == ("succeeded", None)
     assert job.fine_tuned_model is not None
     assert job.fine_tuned_model.startswith(f"ft:{BASE}:default:sdk:")
-    assert job.trained_tokens
+    assert told["candidates"][0]["tokens_per_epoch"]["exact"], told["candidates"]
+    assert told["candidates"][0]["billed_tokens"]["expected"] == job.trained_tokens, "as the pre-flight promised"
     assert job.seed == 7
     steps = [event for event in client.fine_tuning.jobs.list_events(job.id) if event.type == "metrics"]
     assert [json.loads(json.dumps(event.data))["step"] for event in reversed(steps)] == [1, 2, 3, 4, 5, 6]

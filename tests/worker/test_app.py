@@ -1,6 +1,7 @@
 """What surrounds every task: outcomes, retries, giving up, and losing the item."""
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -121,3 +122,37 @@ def test_every_kind_of_work_has_a_task() -> None:
     assert set(framework.TASKS) == set(Work)
     assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
         Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT}, "only these may be given up without a word"
+
+
+class TestTimeLimits:
+    def test_work_that_grows_with_a_file_is_bounded_by_its_progress(self) -> None:
+        for module in framework.HANDLER_MODULES:
+            __import__(module)
+        limits = {kind: framework.app.tasks[kind.value].time_limit for kind in Work}
+        assert limits[Work.TRAIN_JOB] is None
+        assert {kind for kind, limit in limits.items() if limit is not None and limit > 3600} == {
+            Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION}
+        longest = settings().stall_seconds
+        assert all(limit > longest for limit in limits.values() if limit is not None and limit > 600)
+
+    def test_work_that_stands_still_loses_its_lease_however_long_it_may_take(
+            self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TUNEWORKS_LEASE_SECONDS", "0.3")
+        monkeypatch.setenv("TUNEWORKS_STALL_SECONDS", "0.5")
+        settings.cache_clear()
+        with transaction(tenant.scope) as session:
+            work.enqueue(session, Work.BUILD_VERSION, "dsver_1", project_id=tenant.project_id)
+            found: str = session.execute(text("select id from work_items")).scalar_one()
+        ended: list[bool] = []
+
+        def handler(running: Running) -> timedelta | None:
+            begun = time.monotonic()
+            while not running.lost and time.monotonic() < begun + 10:
+                time.sleep(0.05)
+            ended.append(running.lost)
+            running.advance("too late")
+            return None
+        framework.run(Task(Work.BUILD_VERSION, handler), found)
+        settings.cache_clear()
+        assert ended == [True]
+        assert row(found).state == "running", "another worker takes it over when the lease has run out"

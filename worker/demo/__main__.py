@@ -12,20 +12,25 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, SupervisedHyperparametersParam
+from openai.types.fine_tuning.job_create_params import Method
 from openai.types.webhooks.webhook_endpoint_with_secret import WebhookEndpointWithSecret
+from rich.markup import escape
 
 from service.settings import child_environment
 from worker.demo.dataset import Example, load, path
 from worker.demo.display import Display, TrainingBar
+from worker.demo.forecast import predicted_and_trained, preflight_lines
 from worker.demo.house import House, HouseDidNotStart, running_house
 from worker.demo.receiver import Receiver, running_receiver
 from worker.demo.score import score
 
 MODEL = "smollm2-135m-instruct"
 HYPERPARAMETERS: SupervisedHyperparametersParam = {"n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 2.5}
+METHOD: Method = {"type": "supervised", "supervised": {"hyperparameters": HYPERPARAMETERS}}
 _ANSWER_TOKENS = 48
 _SHOWN = 3
 _JOB_SECONDS = 1800.0
@@ -111,12 +116,26 @@ class Demo:
             files[part] = self.client.files.wait_for_processing(files[part].id, poll_interval=0.2)
             self.display.line(f"{files[part].filename} → {files[part].id}, {files[part].bytes:,} bytes,"
                               f" {files[part].status}")
+        told = self._look_ahead(files["train"].id, files["validation"].id)
         job = self.client.fine_tuning.jobs.create(
             model=MODEL, training_file=files["train"].id, validation_file=files["validation"].id, suffix="tickets",
-            seed=1, method={"type": "supervised", "supervised": {"hyperparameters": HYPERPARAMETERS}})
+            seed=1, method=METHOD, extra_body={"preflight": told["id"]})
         self.display.line(f"job {job.id}")
         with self.display.training() as bar:
-            return self._follow(job, bar)
+            job = self._follow(job, bar)
+        if job.trained_tokens is not None:
+            self.display.line(predicted_and_trained(told, job.trained_tokens))
+        return job
+
+    def _look_ahead(self, training: str, validation: str) -> dict[str, Any]:
+        """What the job will be, before it is started: a route of this house, by the same client."""
+        with self.display.waiting("pre-flight: POST /v1/fine_tuning/preflights"):
+            told: Any = self.client.post(
+                "/fine_tuning/preflights", cast_to=object, options={"params": {"wait": 60}},
+                body={"model": MODEL, "training_file": training, "validation_file": validation, "method": METHOD})
+        for words in preflight_lines(told):
+            self.display.line(escape(words))
+        return dict(told)
 
     def _follow(self, job: FineTuningJob, bar: TrainingBar) -> FineTuningJob:
         seen: set[str] = set()

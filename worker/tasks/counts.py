@@ -10,6 +10,7 @@ from service.datasets.analysis.options import Options
 from service.datasets.analysis.report import TokenStats
 from service.datasets.analysis.segments import Segment, analyse_segment, detected
 from service.datasets.analysis.tokens import TOKENIZERS
+from service.datasets.analysis.trained import NotCounted
 from service.datasets.operations import counts
 from service.datasets.operations.counts import Counting
 from service.datasets.validation.formats import Format
@@ -18,7 +19,7 @@ from service.kit.work import Claim, Work
 from service.settings import MiB, settings
 from worker.app import Running, Transient, task, unit_of_work
 from worker.providers.base import Unavailable
-from worker.providers.local.counting import NotCounted, count_as_trained, extrapolated
+from worker.providers.local.counting import count_as_trained, extrapolated
 from worker.tasks.reading import Teller, object_bytes, object_ranges
 
 _SAMPLE_BYTES = MiB

@@ -52,8 +52,11 @@ def prepare(running: Running) -> timedelta | None:
     with unit_of_work(running.claim) as session:
         step = jobs.step_for_job(session, running.claim.subject)
     leakage = leakage_between(step) if step is not None else None
-    with unit_of_work(running.claim) as session:
-        waiting = jobs.prepare(session, running.claim.subject, leakage=leakage)
+    try:
+        with unit_of_work(running.claim) as session:
+            waiting = jobs.prepare(session, running.claim.subject, leakage=leakage, compared=step is not None)
+    except jobs.NotCompared:  # a report landed between the two: everything is undone, and told anew
+        return timedelta(0)
     return timedelta(seconds=1) if waiting else None
 
 

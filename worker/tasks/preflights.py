@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.datasets.analysis.columns import Columns
 from service.datasets.analysis.leakage import compare
 from service.jobs import operations as jobs
-from service.jobs.operations import Comparison
+from service.jobs.operations import Comparison, NotCompared
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
@@ -26,8 +26,11 @@ def preflight(running: Running) -> timedelta | None:
     if isinstance(step, timedelta):
         return step
     leakage = leakage_between(step) if step is not None else None
-    with unit_of_work(claim) as session:
-        jobs.complete(session, claim.subject, leakage=leakage)
+    try:
+        with unit_of_work(claim) as session:
+            jobs.complete(session, claim.subject, leakage=leakage, compared=step is not None)
+    except NotCompared:
+        return timedelta(0)
     return None
 
 

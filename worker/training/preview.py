@@ -45,14 +45,13 @@ def answer_to(directory: Path) -> dict[str, Any]:
     request = msgspec.json.decode((directory / REQUEST_FILE).read_bytes(), type=PreviewRequest)
     lines = (directory / LINES_FILE).read_bytes().split(b"\n")
     os.environ["HF_HUB_OFFLINE"] = "1"  # noqa: TID251  # read by the library while it is imported
-    from transformers import AutoTokenizer  # noqa: PLC0415  # not before the environment is set
+    from worker.training.failures import JobFailed  # noqa: PLC0415  # not before the environment is set
+    from worker.training.tokenizers import load_tokenizer  # noqa: PLC0415
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(request.model, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as reason:
-        return {"error": f"The tokenizer of the base model cannot be loaded: {str(reason)[:_TOLD]}"}
-    if not getattr(tokenizer, "chat_template", None) or not tokenizer.is_fast:
-        return {"error": "The tokenizer of the base model has no chat template, or is not one of the fast kind."}
+        tokenizer = load_tokenizer(request.model)
+    except JobFailed as failed:
+        return {"error": str(failed)[:_TOLD]}
     from worker.training.rendering import Renderer  # noqa: PLC0415  # as above
 
     renderer = Renderer(tokenizer, context_length=request.context_length)

@@ -8,15 +8,15 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, compress, pairwise, repeat
-from operator import attrgetter, contains
+from itertools import accumulate, chain, compress, pairwise
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
+from service.datasets.analysis.quotes import delimiters, marks
 from service.datasets.analysis.shapes import ROLES, Shape, shape_of
 from service.datasets.validation.contents import LONG_TEXT
 from service.datasets.validation.formats import Format
@@ -139,19 +139,27 @@ class Acceptance:
         self._orders = orders
         self._quotes = quotes
 
-    def take(self, data: bytes, lines: list[bytes], quotes: NDArray[np.int64]) -> Taken:
-        """Take what is certainly clean of the lines of `data`, which have so many quotes that delimit a string."""
+    def take(self, data: bytes, lines: list[bytes]) -> Taken:
+        """Take what is certainly clean of the lines of `data`."""
         examples, rows, left = self._decoded(lines)
         if not examples:
             return Taken([], [], [], left)
         texts, codes, sizes = self._flatten(examples)
         orders = self._orders
         shapes = [orders[codes[start:end]] for start, end in pairwise(accumulate(sizes, initial=0))]
-        clean = quotes[rows] == np.array(sizes, np.int64) * self._quotes[1] + self._quotes[0]  # else a key comes twice
-        clean &= [shape is not None for shape in shapes]
+        seen = marks(data)
+        clean = np.fromiter(map(bool, shapes), np.bool_, len(shapes))
+        strings = sum(sizes) * self._quotes[1] + len(sizes) * self._quotes[0]
+        # no line has too few quotes, so that if there are not too many in all, there are in none
+        if seen.delimiters - sum([delimiters(lines[row]) for row in left]) != strings:
+            clean &= self._have_each_key_once(lines, rows, sizes)
         if len(data) > LONG_TEXT:
             clean &= [len(lines[row]) <= LONG_TEXT for row in rows]
-        self._doubt(texts, sizes, clean)
+        if seen.spells_nul:
+            owners = np.repeat(np.arange(len(sizes)), sizes)
+            clean[owners[["\0" in text for text in texts]]] = False
+        if self._orders is _PAIRS:
+            clean &= [texts[end - 2] != texts[end - 1] for end in accumulate(sizes)]
         if clean.all():
             return Taken(rows, shapes, texts, left)  # type: ignore[arg-type]  # none of them is None
         return Taken([*compress(rows, clean)], [*compress(shapes, clean)],  # type: ignore[list-item]
@@ -173,14 +181,9 @@ class Acceptance:
                     left.append(row)
         return examples, rows, left
 
-    def _doubt(self, texts: list[str], sizes: list[int], clean: NDArray[np.bool_]) -> None:
-        """Unmark examples with a NUL, or with two answers that are the same."""
-        if any(map(contains, texts, repeat("\0"))):
-            owners = np.repeat(np.arange(len(sizes)), sizes)
-            clean[owners[["\0" in text for text in texts]]] = False
-        if self._orders is _PAIRS:
-            ends = np.cumsum(sizes)
-            clean &= [texts[end - 2] != texts[end - 1] for end in ends.tolist()]
+    def _have_each_key_once(self, lines: list[bytes], rows: list[int], sizes: list[int]) -> list[bool]:
+        own, each = self._quotes
+        return [delimiters(lines[row]) == own + each * size for row, size in zip(rows, sizes, strict=True)]
 
 
 _PAIRS = _Orders("[sd]?(ua)*upn", "preferred", "non_preferred")

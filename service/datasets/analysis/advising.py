@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.datasets.analysis.facts import Facts
+from service.datasets.analysis.facts import Facts, number
 from service.datasets.analysis.report import Advice
 from service.datasets.validation.findings import shown
 
@@ -33,9 +33,8 @@ def _size(facts: Facts) -> Iterator[Advice]:
     if not facts.examples:
         yield Advice("no_examples", "There is no example that can be trained on.")
     elif facts.examples < 10:
-        yield Advice("too_few_examples", f"{facts.examples} examples: OpenAI refuses fewer than 10. Put them into"
-                                         f" the prompt as"
-                                   " few-shot examples instead.")
+        yield Advice("too_few_examples", f"{number(facts.examples, 'example')}: OpenAI refuses fewer than 10. Put them"
+                                         " into the prompt as few-shot examples instead.")
     elif facts.examples < 50:
         yield Advice("few_examples", f"{facts.examples} examples: too few for more than tone and form. Try few-shot"
                                      f" prompting with"
@@ -56,33 +55,33 @@ def _lines(facts: Facts) -> Iterator[Advice]:
 def _duplicates(facts: Facts) -> Iterator[Advice]:
     found = facts.duplicates
     if found.exact or facts.share(found.near) > _SPARSE:
-        yield Advice("duplicates", f"{found.exact:,} exact and {found.near:,} near duplicates: they cost tokens and"
-                                   f" weigh their"
-                             " answers more. Run the deduplicate transformation.")
+        yield Advice("duplicates", f"{found.exact:,} exact and {number(found.near, 'near duplicate')}: they cost tokens"
+                                   " and weigh their answers more. Run the deduplicate transformation.")
     if found.contradictions and facts.format != "preference":
-        yield Advice("contradictions", f"{found.contradictions:,} prompts come with more than one answer. Keep the"
-                                       f" best answer of"
-                                 " each, unless variety is what you want.")
+        said = number(found.contradictions, "prompt comes", "prompts come")
+        yield Advice("contradictions", f"{said} with more than one answer. Keep the best answer of each, unless"
+                                       " variety is what you want.")
 
 
 def _answers(facts: Facts) -> Iterator[Advice]:
     empty, cut, loops = (facts.answers.get(f"{how}_answer", 0) for how in ("empty", "truncated", "repetitive"))
     if empty:
-        yield Advice("empty_answers", f"{empty:,} answers are empty. Drop these examples or write the answers.")
+        said = number(empty, "answer is empty", "answers are empty")
+        yield Advice("empty_answers", f"{said}. Drop such examples or write the answers.")
     if facts.of_answers("truncated_answer") > _SPARSE or (cut and facts.answered < 500):
-        yield Advice("truncated_answers", f"{cut:,} answers end in the middle. They were probably cut off by a token"
-                                          f" limit when"
-                                    " they were made; make them again with a higher one.")
+        said = number(cut, "answer ends in the middle", "answers end in the middle")
+        yield Advice("truncated_answers", f"{said}, probably cut off by a token limit when written. Have such answers"
+                                          " written again with a higher one.")
     if loops:
-        yield Advice("repetitive_answers", f"{loops:,} answers repeat themselves. Shorten or drop them.")
+        said = number(loops, "answer repeats itself", "answers repeat themselves")
+        yield Advice("repetitive_answers", f"{said}. Shorten or drop such answers.")
     refusals, boilerplate = (facts.contents.get(kind, 0) for kind in ("refusal", "boilerplate"))
     if facts.share(refusals) > _SPARSE:
-        yield Advice("refusals", f"{refusals:,} answers refuse. If the model is not to refuse more often than now,"
-                                 f" take them out.")
+        said = number(refusals, "answer refuses", "answers refuse")
+        yield Advice("refusals", f"{said}. If the model is not to refuse more often than now, take such answers out.")
     if boilerplate:
-        yield Advice("boilerplate", f"{boilerplate:,} answers speak of themselves as an AI. Rewrite them, or the"
-                                    f" tuned model will"
-                              " speak like that.")
+        said = number(boilerplate, "answer speaks of itself", "answers speak of themselves")
+        yield Advice("boilerplate", f"{said} as an AI. Rewrite such answers, or the tuned model will speak like that.")
     if facts.labels is None and facts.of_answers("short") > 0.5:
         yield Advice("short_answers", "More than half of the answers are one word. If these are labels, they are too"
                                       " many to be"
@@ -91,9 +90,9 @@ def _answers(facts: Facts) -> Iterator[Advice]:
 
 def _form(facts: Facts) -> Iterator[Advice]:
     if broken := facts.forms.get("broken", 0):
-        yield Advice("invalid_json", f"{broken:,} answers look like JSON and cannot be parsed. Programs that read"
-                                     f" the model's"
-                               " answers will meet the same.")
+        said = number(broken, "answer looks", "answers look")
+        yield Advice("invalid_json", f"{said} like JSON and cannot be parsed. Programs that read the model's answers"
+                                     " will meet the same.")
     if _SPARSE < facts.json < 1 - _SPARSE:
         yield Advice("mixed_formats", f"{facts.json:.0%} of the answers are JSON, the others are not. Give all of"
                                       f" them one form, or"
@@ -149,4 +148,4 @@ def _lengths(facts: Facts) -> Iterator[Advice]:
 
 
 def _examples(count: int) -> str:
-    return f"{count:,} example contains" if count == 1 else f"{count:,} examples contain"
+    return number(count, "example contains", "examples contain")

@@ -1,14 +1,14 @@
 """Measures how evenly a file is made: labels, lengths, turns, and system prompts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from service.datasets.analysis.batches import Batch, Flag, Said, Summary
+from service.datasets.analysis.batches import Batch, Flag, Summary
 from service.datasets.analysis.roles import roles
 from service.datasets.validation.findings import Finding
 
@@ -50,9 +50,11 @@ class Balance:
         _add(self._labels, counted, MOST_LABELS)
 
     def _count_systems(self, batch: Batch) -> None:
-        systems = [_system(said) for said in batch.examples]
-        batch.flags[np.array([system is None for system in systems], np.bool_)] |= np.uint32(Flag.NO_SYSTEM_MESSAGE)
-        _add(self._systems, Counter("" if system is None else self._name(system) for system in systems), MOST_SYSTEMS)
+        columns = roles(batch)
+        batch.flags[columns.systems < 0] |= np.uint32(Flag.NO_SYSTEM_MESSAGE)
+        counted = Counter([columns.texts[system] if system >= 0 else None for system in columns.systems.tolist()])
+        _add(self._systems, {"" if system is None else self._name(system): n for system, n in counted.items()},
+             MOST_SYSTEMS)
 
     def _name(self, system: str) -> str:
         if system not in self._known:
@@ -96,20 +98,12 @@ def length_at(counts: Sequence[int], share: float) -> int:
     return round(2 ** ((min(bucket, BUCKETS - 1) + 0.5) / 4)) - 1
 
 
-def _system(example: list[Said]) -> str | None:
-    """The text of the system or developer message that an example begins with, after its declared tools."""
-    for role, text, _ in example:
-        if role != "tools":
-            return text if role in {"system", "developer"} else None
-    return None
-
-
 def _bucketed(lengths: NDArray[Any]) -> NDArray[np.int64]:
     buckets = np.minimum(np.log2(lengths + 1) * 4, BUCKETS - 1).astype(np.int64)
     return np.bincount(buckets, minlength=BUCKETS)
 
 
-def _add(to: Counter[str], counted: Counter[str], most: int) -> None:
+def _add(to: Counter[str], counted: Mapping[str, int], most: int) -> None:
     """Add counts of names, of which no more than `most` are kept apart."""
     for name, count in counted.items():
         if count:

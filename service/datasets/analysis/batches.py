@@ -1,5 +1,6 @@
 """A block of good lines as columns: what every measure of an analysis looks at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
@@ -44,7 +45,7 @@ class Batch:
 
     lines: list[int]
     "Line numbers, from 1, in the segment that is read."
-    examples: list[list[Said]]
+    examples: Sequence[list[Said]]
     ids: NDArray[np.uint32]
     "Token ids of all texts, one after another, in the order of `examples`."
     offsets: NDArray[np.int64]
@@ -53,15 +54,13 @@ class Batch:
     "Example e has the texts from firsts[e] to firsts[e + 1]; one longer than there are examples."
     flags: NDArray[np.uint32]
     "Bits of `Flag` for each example; measures set theirs."
+    begins: bool = False
+    "Whether line 1 is the first of the file."
     derived: dict[str, Any] = field(default_factory=dict)
     "What one measure computed of this batch and another uses again."
 
     def mark(self, example: int, flag: Flag) -> None:
         self.flags[example] |= np.uint32(flag)
-
-    @property
-    def texts(self) -> list[Said]:
-        return [said for example in self.examples for said in example]
 
 
 Summary = dict[str, Any]

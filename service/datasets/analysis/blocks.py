@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from service.datasets.validation.lines import MAX_LINE_BYTES
-from service.settings import MiB
+from service.datasets.validation.lines import MAX_LINE_BYTES, MiB
 
 _BLOCK = MiB
 

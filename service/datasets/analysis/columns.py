@@ -2,8 +2,9 @@
 
 import mmap
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +74,20 @@ def joined(parts: list[Arrays]) -> Columns:
 
 
 class Gathering:
-    """Puts columns of many segments one after another into files, so that they need no memory."""
+    """Puts columns of many segments one after another into files, so that they need no memory. Closed when left."""
 
     def __init__(self) -> None:
-        self._files = {name: tempfile.TemporaryFile() for name in (*TYPES, BANDS)}  # noqa: SIM115  # closed in _array
+        self._files: dict[str, IO[bytes]] = {}
+        self._open = ExitStack()
         self._rows = 0
         self._bands = 0
+
+    def __enter__(self) -> Self:
+        self._files = {name: self._open.enter_context(tempfile.TemporaryFile()) for name in (*TYPES, BANDS)}  # noqa: SIM115  # the stack closes them
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def add(self, columns: Columns, *, lines: int, offset: int) -> None:
         """Add a segment that begins after line number `lines` and at byte `offset`."""
@@ -99,9 +108,9 @@ class Gathering:
         return Columns(arrays, tuple(maps))
 
     def _array(self, name: str, kind: Any, maps: list[mmap.mmap]) -> NDArray[Any]:
-        with self._files[name] as file:
-            file.flush()
-            if not file.tell():
-                return np.empty(0, kind)
-            maps.append(mmap.mmap(file.fileno(), 0))
+        file = self._files[name]
+        file.flush()
+        if not file.tell():
+            return np.empty(0, kind)
+        maps.append(mmap.mmap(file.fileno(), 0))
         return np.frombuffer(maps[-1], kind)

@@ -7,13 +7,14 @@ from itertools import groupby
 from service.datasets.analysis.batches import Batch, Flag, Summary
 from service.datasets.analysis.places import find
 from service.datasets.analysis.privacy import finding as private
-from service.datasets.analysis.privacy.finding import Span, masked, spans
+from service.datasets.analysis.privacy.finding import Limits, Span, masked, spans
 from service.datasets.analysis.roles import roles
 from service.datasets.analysis.scanning import Hits, Joined, Scanner
 from service.datasets.analysis.wording import HABITS, OPENING, Habit
 from service.datasets.analysis.wording import TRIGGERS as WORDING
 from service.datasets.validation.findings import Finding, Severity
 
+_MOST_HITS = 500_000  # of one block, in 8 MB
 _SCANNER = Scanner((*private.TRIGGERS, *WORDING))
 _KINDS: dict[str, tuple[Severity, str, Flag, str]] = {
     "secret": ("warning", "secret", Flag.SECRET,
@@ -44,9 +45,14 @@ class Contents:
         self._examples: Counter[str] = Counter()
 
     def inspect(self, batch: Batch) -> list[Finding]:
-        joined = Joined.of(roles(batch).texts)
-        hits = _SCANNER.scan(joined)
-        found = [*self._private(batch, joined, spans(joined, hits)), *self._habits(batch, joined, hits)]
+        encoded = batch.derived.get("encoded")
+        joined = Joined.of(roles(batch).texts) if encoded is None else Joined.of_encoded(encoded)
+        hits = _SCANNER.scan(joined, most=_MOST_HITS)
+        limits = Limits()
+        found = [*self._private(batch, joined, spans(joined, hits, limits)), *self._habits(batch, joined, hits)]
+        if hits.stopped is not None:
+            limits.unfinished.add(hits.stopped)
+        found += [self._unfinished(batch, text) for text in sorted(limits.unfinished)]
         return sorted(found, key=lambda one: one.line or 0)
 
     def _private(self, batch: Batch, joined: Joined, found: Sequence[Span]) -> list[Finding]:
@@ -65,6 +71,12 @@ class Contents:
                                  f"contains {first.detector.name}: {masked(joined, first)}{others}.", hint))
         self._examples.update({sort: len(examples) for sort, examples in seen.items()})
         return findings
+
+    def _unfinished(self, batch: Batch, text: int) -> Finding:
+        self._counts["unexamined"] += 1
+        return find(batch, text, int(roles(batch).examples[text]), "info", "private_data_unexamined",
+                    "holds so much that looks like private data that not all of it was examined.",
+                    "Is it data for a program? If people are in it, redact the file: that examines everything.")
 
     def _habits(self, batch: Batch, joined: Joined, hits: Hits) -> list[Finding]:
         findings, done = [], set()

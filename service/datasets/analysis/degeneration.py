@@ -1,13 +1,13 @@
 """Measures answers that teach nothing good: empty, cut off, or saying the same over and over."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.datasets.analysis.batches import Batch, Flag, Summary
-from service.datasets.analysis.endings import Ending, ending, is_plainly_complete
+from service.datasets.analysis.endings import Ending, doubtful, ending
 from service.datasets.analysis.near_duplicates import signatures
 from service.datasets.analysis.places import find
 from service.datasets.analysis.roles import roles
@@ -44,14 +44,14 @@ class Degeneration:
         answers = np.flatnonzero(columns.answers)
         examples = columns.examples[answers]
         self._counts["answers"] += len(answers)
-        doubtful = [(text, example) for text, example in zip(answers.tolist(), examples.tolist(), strict=True)
-                    if not is_plainly_complete(columns.texts[text])]
-        findings = [*self._endings(batch, doubtful), *self._loops(batch, answers)]
+        unclear = doubtful([columns.texts[text] for text in answers.tolist()])
+        findings = [*self._endings(batch, zip(answers[unclear].tolist(), examples[unclear].tolist(), strict=True)),
+                    *self._loops(batch, answers)]
         return sorted(findings, key=lambda found: found.line or 0)
 
-    def _endings(self, batch: Batch, doubtful: list[tuple[int, int]]) -> Iterator[Finding]:
+    def _endings(self, batch: Batch, unclear: Iterable[tuple[int, int]]) -> Iterator[Finding]:
         texts = roles(batch).texts
-        for text, example in doubtful:
+        for text, example in unclear:
             how = ending(texts[text])
             if how is Ending.COMPLETE:
                 continue

@@ -1,6 +1,7 @@
 """Whether an answer came to its end."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -28,9 +29,10 @@ _CODE = re.compile(r"[{};=<>|\\]|https?://|^\s*(?:[-*#>|]|\d+[.)])|\w\(")
 _SENTENCES = re.compile(r"[.!?] ")
 
 
-def is_plainly_complete(answer: str) -> bool:
-    """Whether a first look settles it, as it does for most answers."""
-    return answer[-1:] in _FINAL and len(answer) >= _LONG and "```" not in answer
+def doubtful(answers: Sequence[str]) -> list[int]:
+    """Which of them are not plainly complete at a first look, as most answers are."""
+    return [at for at, answer in enumerate(answers)
+            if answer[-1:] not in _FINAL or len(answer) < _LONG or "```" in answer]
 
 
 def ending(answer: str) -> Ending:

@@ -1,8 +1,9 @@
 """Examples of one block on their way to become columns: gathered one by one, then counted all at once."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, chain, pairwise
-from typing import Any
+from itertools import accumulate
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from service.datasets.analysis.batches import Batch, Flag, Said
 from service.datasets.analysis.columns import BANDS, TYPES, Arrays
 from service.datasets.analysis.hashes import Said as Heard
 from service.datasets.analysis.hashes import hashed, hashes, mixed
+from service.datasets.analysis.roles import Roles
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.analysis.tokens import TokenSums, count, encode
 
@@ -43,12 +45,43 @@ class Gathered:
         """Put what was added in its place."""
         if not self._added:
             return
-        texts = [self.texts[start:end]
-                 for start, end in pairwise(accumulate((len(shape.roles) for shape in self.shapes), initial=0))]
-        every = sorted([*zip(self.rows, self.shapes, texts, strict=True), *self._added], key=lambda each: each[0])
-        self.rows = [row for row, _, _ in every]
-        self.shapes = [shape for _, shape, _ in every]
-        self.texts = [*chain.from_iterable([said for _, _, said in every])]
+        begins = [0, *accumulate([len(shape.roles) for shape in self.shapes])]
+        rows, shapes, texts = list[int](), list[Shape](), list[str]()
+        done = 0
+        for row, shape, said in self._added:
+            at = bisect_left(self.rows, row, done)
+            rows += (*self.rows[done:at], row)
+            shapes += (*self.shapes[done:at], shape)
+            texts += self.texts[begins[done]:begins[at]]
+            texts += said
+            done = at
+        self.rows = rows + self.rows[done:]
+        self.shapes = shapes + self.shapes[done:]
+        self.texts = texts + self.texts[begins[done]:]
+
+
+class _Examples(Sequence[list[Said]]):
+    """Examples as lists of their texts, made when one is asked for: few are."""
+
+    def __init__(self, gathered: Gathered, firsts: NDArray[np.int64]) -> None:
+        self._gathered = gathered
+        self._firsts = firsts
+
+    def __len__(self) -> int:
+        return len(self._gathered.shapes)
+
+    @overload
+    def __getitem__(self, at: int) -> list[Said]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[list[Said]]: ...
+
+    def __getitem__(self, at: int | slice) -> list[Said] | list[list[Said]]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        shape = self._gathered.shapes[at]
+        texts = self._gathered.texts[self._firsts[at]:self._firsts[at] + len(shape.roles)]
+        return list(zip(shape.roles, texts, shape.trained, strict=True))
 
 
 class Counted:
@@ -58,6 +91,7 @@ class Counted:
         self._gathered = gathered
         shapes = gathered.shapes
         self.ids, self.offsets = (encode if ids else count)(gathered.texts, tokenizer)
+        self._encoded = list(map(str.encode, gathered.texts))
         self.firsts = np.zeros(len(shapes) + 1, np.int64)
         np.cumsum([len(shape.codes) for shape in shapes], out=self.firsts[1:])
         counts = np.diff(self.offsets)
@@ -72,13 +106,13 @@ class Counted:
         if gathered.warned:
             self.flags[[row in gathered.warned for row in gathered.rows]] = Flag.WARNED
 
-    def batch(self, before: int) -> Batch:
-        """As measures see it; the block begins after line number `before`."""
+    def batch(self, before: int, *, begins: bool) -> Batch:
+        """As measures see it; the block begins after line number `before` of a segment that `begins` the file."""
         gathered = self._gathered
-        examples = [list(zip(shape.roles, gathered.texts[start:end], shape.trained, strict=True))
-                    for shape, (start, end) in zip(gathered.shapes, pairwise(self.firsts.tolist()), strict=True)]
-        return Batch(lines=[before + row + 1 for row in gathered.rows], examples=examples, ids=self.ids,
-                     offsets=self.offsets, firsts=self.firsts, flags=self.flags)
+        columns = Roles.of(self._codes, self._learned, gathered.texts, self.firsts)
+        return Batch(lines=[before + row + 1 for row in gathered.rows], begins=begins, ids=self.ids,
+                     examples=_Examples(gathered, self.firsts), offsets=self.offsets, firsts=self.firsts,
+                     flags=self.flags, derived={"roles": columns, "encoded": self._encoded})
 
     def arrays(self, lengths: NDArray[np.int64], *, before: int, offset: int,
                bands: NDArray[np.uint64] | None) -> Arrays:
@@ -96,7 +130,7 @@ class Counted:
     def _hashes(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         gathered = self._gathered
         splits = self.firsts[:-1] + np.array([shape.split for shape in gathered.shapes], np.int64)
-        prompt, answer = hashes(Heard(gathered.texts, self._codes, self._learned, self.firsts, splits))
+        prompt, answer = hashes(Heard(self._encoded, self._codes, self._learned, self.firsts, splits))
         if gathered.rests:
             answer = mixed(answer, np.array([gathered.rests.get(row, 0) for row in gathered.rows], np.uint64))
         return prompt, answer

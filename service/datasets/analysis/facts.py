@@ -124,6 +124,11 @@ class Facts:
         }
 
 
+def number(count: int, one: str, many: str | None = None) -> str:
+    """Such as `1 answer is empty` and `1,200 answers are empty`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def _labels(counted: Mapping[str, int]) -> Labels | None:
     counts = {label: n for label, n in counted.items() if label != OTHERS}
     total, longer = sum(counts.values()), counted.get(OTHERS, 0)

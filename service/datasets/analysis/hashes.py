@@ -15,7 +15,7 @@ Numbers = NDArray[np.uint64]
 class Said:
     """Texts of examples, one after another: e has those from firsts[e] to firsts[e + 1], its answer from splits[e]."""
 
-    texts: list[str]
+    texts: list[bytes]
     codes: NDArray[np.uint8]
     learned: NDArray[np.bool_]
     firsts: NDArray[np.int64]
@@ -24,7 +24,7 @@ class Said:
 
 def hashes(said: Said) -> tuple[Numbers, Numbers]:
     """Hashes of the prompt and of the answer of each example: of their texts, roles and order."""
-    each = np.array(list(map(_digest, map(str.encode, said.texts))), np.uint64)
+    each = np.array(list(map(_digest, said.texts)), np.uint64)
     # an answer is the same after whatever prompt: its texts are counted from its own beginning
     marks = np.zeros(len(said.texts) + 1, np.int64)
     marks[said.splits] = said.splits

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import fasttext
+import numpy as np
 
 from service.datasets.analysis.batches import Batch, Summary
+from service.datasets.analysis.near_duplicates import signatures
 from service.datasets.analysis.places import find
 from service.datasets.analysis.roles import roles
 from service.datasets.validation.findings import Finding
 
-_FIRST = 100  # examples of a segment that are looked at one by one,
-_EVERY = 64  # and then each so manieth,
-_MOST = 300  # up to so many
+_FIRST = 100  # lines of a file that are all looked at,
+_EVERY = np.uint64(128)  # and then each so manieth, chosen by what it says: the same however the file is cut
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
 _SEEN = 240  # characters of a text
 _FEWEST = 30  # letters, below which a language is a guess
 _SURE = 0.75
@@ -47,13 +50,21 @@ def language(text: str) -> str | None:
     return labels[0].removeprefix("__label__") if shares[0] >= _SURE else None
 
 
+def _sample(batch: Batch) -> list[int]:
+    minima, _ = signatures(batch)
+    chosen = (minima.sum(axis=1, dtype=np.uint64) * _SPREAD >> _HALF) % _EVERY == 0
+    if batch.begins and batch.lines[:1] <= [_FIRST]:
+        chosen |= np.array(batch.lines) <= _FIRST
+    found: list[int] = np.flatnonzero(chosen).tolist()
+    return found
+
+
 class Languages:
     """Counts answers of the sample by language, and those in another language than the last thing that was asked."""
 
     name = "languages"
 
     def __init__(self) -> None:
-        self._seen = 0
         self._sampled = 0
         self._told: Counter[str] = Counter()
         self._mismatches = 0
@@ -61,14 +72,12 @@ class Languages:
     def inspect(self, batch: Batch) -> list[Finding]:
         findings = []
         answers = roles(batch).last_answer
-        for example, said in enumerate(batch.examples):
-            self._seen += 1
-            if self._seen > _FIRST and (self._seen % _EVERY or self._sampled >= _MOST):
-                continue
+        for example in _sample(batch):
             self._sampled += 1
             text = int(answers[example])
             if text < 0:
                 continue
+            said = batch.examples[example]
             at = text - int(batch.firsts[example])
             asked = next((words for role, words, _ in reversed(said[:at]) if role in {"user", "prompt"}), "")
             here = language(said[at][1])

@@ -1,6 +1,7 @@
 """What a measure is: something that looks at batch after batch and sums up what it saw."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Protocol
 
 from service.datasets.analysis.batches import Batch, Summary
@@ -18,3 +19,9 @@ class Measure(Protocol):
 
     @staticmethod
     def merge(summaries: Sequence[Summary]) -> Summary: ...
+
+
+def measures() -> tuple[type[Measure], ...]:
+    """All of them. What they need is loaded when they are asked for: it takes longer than to read a small file."""
+    found: tuple[type[Measure], ...] = import_module("service.datasets.analysis.measures").MEASURES
+    return found

@@ -9,7 +9,7 @@ from service.datasets.analysis import near_duplicates
 from service.datasets.analysis.batches import Flag, Summary
 from service.datasets.analysis.columns import Columns, Gathering
 from service.datasets.analysis.duplicates import Repeats, contradictions, repeats, told
-from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.measuring import measures
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.quality import judge
 from service.datasets.analysis.reading import count_blanks
@@ -18,6 +18,7 @@ from service.datasets.analysis.segments import Segment
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums, stats
 from service.datasets.analysis.verdicts import judge_size, verdict
+from service.datasets.validation.endings import carriage_returns, no_final_newline
 from service.datasets.validation.findings import Finding, Severity
 from service.datasets.validation.formats import Format
 
@@ -33,11 +34,13 @@ class Merged:
 def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged:
     """The report on a file of `size` bytes from its segments in their order, of which only one is held at a time."""
     whole = _Whole(options)
-    for segment in segments:
-        whole.add(segment)
-        if segment.is_utf16:
-            break
-    columns = whole.gathering.columns()
+    with whole.gathering:
+        for segment in segments:
+            whole.add(segment)
+            if segment.is_utf16:
+                break
+        columns = whole.gathering.columns()
+    whole.tell_endings()
     duplicates = _compare(columns, whole.tally, whole.format, options)
     report = whole.report(columns, duplicates, size)
     columns.release()
@@ -54,9 +57,11 @@ class _Whole:
         self.gathering = Gathering()
         self.format: Format | None = None
         self._sums = TokenSums()
-        self._summaries: dict[str, list[Summary]] = {}
+        self._summaries: dict[str, Summary] = {}
         self._bytes = self._lines = self._filled = 0
         self._blanks = range(0)
+        self._carriage_return = 0
+        self._is_ended = True
 
     def add(self, segment: Segment) -> None:
         if segment.filled:
@@ -66,13 +71,24 @@ class _Whole:
         self.tally.include(segment.tally, self._lines)
         self._sums.include(segment.sums)
         self.gathering.add(segment.columns, lines=self._lines, offset=self._bytes)
-        for name, summary in segment.summaries.items():
-            self._summaries.setdefault(name, []).append(summary)
+        if segment.summaries:
+            self._include(segment.summaries)
+        if segment.carriage_return and not self._carriage_return:
+            self._carriage_return = self._lines + segment.carriage_return
+        if segment.size:
+            self._is_ended = segment.is_ended or segment.is_utf16
         self._lines += segment.lines
         self._filled += segment.filled
         self._bytes += segment.size
         if segment.blanks:
             self._blanks = range(self._blanks.start or self._lines - segment.blanks + 1, self._lines + 1)
+
+    def tell_endings(self) -> None:
+        """What is said once for a file about how its lines end."""
+        if self._carriage_return:
+            self.tally.add([carriage_returns(self._carriage_return)])
+        if not self._is_ended and not self._blanks:
+            self.tally.add([no_final_newline(self._lines)])
 
     def report(self, columns: Columns, duplicates: Duplicates, size: int) -> Report:
         examples = len(columns)
@@ -81,15 +97,17 @@ class _Whole:
                        contexts=self.options.contexts)
         word, reasons = verdict(self.tally, examples=examples, bad_lines=self._filled - examples)
         quality, privacy = judge(
-            self._merged_summaries(), tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
+            self._summaries, tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
             examples=examples, format=self.format, lines=self._filled) if self.options.full else (None, None)
         return Report(format=self.format, bytes=size, lines=self._lines, examples=examples,
                       errors=self.tally.total("error"), warnings=self.tally.total("warning"),
                       infos=self.tally.total("info"), counts=self.tally.by_kind(), verdict=word, reasons=reasons,
                       tokens=tokens, duplicates=duplicates, quality=quality, privacy=privacy)
 
-    def _merged_summaries(self) -> dict[str, Summary]:
-        return {measure.name: measure.merge(self._summaries.get(measure.name, [])) for measure in MEASURES}
+    def _include(self, summaries: dict[str, Summary]) -> None:
+        for measure in measures():
+            before = [self._summaries[measure.name]] if measure.name in self._summaries else []
+            self._summaries[measure.name] = measure.merge([*before, summaries[measure.name]])
 
 
 def _compare(columns: Columns, tally: Tally, form: Format | None, options: Options) -> Duplicates:
@@ -108,7 +126,8 @@ def _compare(columns: Columns, tally: Tally, form: Format | None, options: Optio
 
 
 def _near(columns: Columns) -> Repeats:
-    heads = near_duplicates.heads(columns.bands, skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
+    heads = near_duplicates.heads(columns.bands, release=columns.release,
+                                  skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
     columns.release()
     rows = np.flatnonzero(heads != np.arange(len(heads)))
     return Repeats(rows, heads[rows].astype(np.int64))

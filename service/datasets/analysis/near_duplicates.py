@@ -6,12 +6,11 @@ estimates how alike they are (with a standard error of 0.05 at the threshold). S
 again, whether one file is searched or two are compared.
 """
 
-from array import array
 from collections.abc import Callable, Iterator
-from itertools import chain
+from importlib import import_module
+from struct import Struct
 
 import numpy as np
-import rensa
 from numpy.typing import NDArray
 
 from service.datasets.analysis.batches import Batch
@@ -24,6 +23,8 @@ THRESHOLD = 0.8
 """Jaccard similarity of the shingles from which two examples count as nearly the same."""
 _PERMUTATIONS = BANDS * 8
 _SEED = 20261126
+_pack = Struct(f"={_PERMUTATIONS}I").pack
+_SORTED = 1 << 19  # keys at once
 _PAIRS = 1 << 18  # so many are verified at once, in 32 MB
 _NEIGHBOURS = 3  # how many earlier members of a bucket each one is compared with, besides the first
 _HALF = np.uint64(32)
@@ -65,10 +66,10 @@ def _signatures(batch: Batch) -> tuple[NDArray[np.uint32], Indexes]:
     rows = np.concatenate([[0], np.cumsum(lengths)])[batch.firsts]
     if len(rows) < 2:
         return np.zeros((0, _PERMUTATIONS), np.uint32), rows
-    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+    matrix = import_module("rensa").RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, rows.astype(np.uint64), _PERMUTATIONS, _SEED)
-    flat = np.frombuffer(array("I", chain.from_iterable(matrix.to_rows())), np.uint32)
-    return flat.reshape(-1, _PERMUTATIONS), rows
+    packed = b"".join([_pack(*row) for row in matrix.to_rows()])
+    return np.frombuffer(packed, np.uint32).reshape(-1, _PERMUTATIONS), rows
 
 
 def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[list[int]]:
@@ -85,22 +86,29 @@ def heads(
 ) -> NDArray[np.int32]:
     """For each example the index of the first of its group, its own when it stands alone.
 
-    `columns` may lie on disk (a memory map, whose pages `release` lets go); besides it, about 40 bytes for each example
-    are held. Those in `skip`, exact duplicates of earlier ones for instance, are left alone.
+    `columns` may lie on disk (a memory map, whose pages `release` lets go); besides it, about 12 bytes for each example
+    are held, and some 40 MB for the part of the keys that is sorted. Those in `skip`, exact duplicates of earlier ones
+    for instance, are left alone.
     """
     parents = np.arange(len(columns), dtype=np.int32)
     members = _comparable(columns, skip, release)
+    parts = -(-len(members) // _SORTED) or 1
     for band in range(BANDS * 2):
-        keys = _keys(columns, band, members, release)
-        order = np.argsort(keys, kind="stable").astype(np.int32)
-        keys = keys[order]
-        keys >>= _HALF
-        buckets, shared = _shared(keys)
-        del keys
-        for later, earlier in _candidates(buckets, members[order[shared]]):
-            _join(columns, parents, later, earlier)
-            release()
+        for part in range(parts):
+            buckets, rows = _buckets(*_keys_of_part(columns, band, members, (part, parts), release))
+            for later, earlier in _candidates(buckets, rows):
+                _join(columns, parents, later, earlier)
+                release()
     return parents
+
+
+def _buckets(keys: NDArray[np.uint64], rows: NDArray[np.int32]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Of keys and the examples that have them those that more than one has, equal keys beside each other."""
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    keys = keys[order]
+    keys >>= _HALF
+    buckets, shared = _shared(keys)
+    return buckets, rows[order[shared]]
 
 
 def overlaps(columns: Bands, others: Bands) -> list[tuple[int, int]]:
@@ -148,6 +156,22 @@ def _keys(columns: Bands, band: int, members: NDArray[np.int32], release: Callab
         keys[start:start + _PAIRS] = (part << _HALF) | (part >> _HALF) if band % 2 else part
         release()
     return keys
+
+
+def _keys_of_part(columns: Bands, band: int, members: NDArray[np.int32], part: tuple[int, int],
+                  release: Callable[[], None]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Those of the keys that fall into one of so many parts, and whose they are. Equal keys are in the same part."""
+    at, of = map(np.uint64, part)
+    if of == 1:
+        return _keys(columns, band, members, release), members
+    keys, rows = [], []
+    for start in range(0, len(members), _PAIRS):
+        some = members[start:start + _PAIRS]
+        found = _keys(columns, band, some, release)
+        mine = (found >> _HALF) * of >> _HALF == at
+        keys.append(found[mine])
+        rows.append(some[mine])
+    return np.concatenate(keys), np.concatenate(rows)
 
 
 def _shared(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Indexes]:

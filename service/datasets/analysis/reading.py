@@ -8,16 +8,14 @@ from service.datasets.analysis.acceptance import Taken, acceptance
 from service.datasets.analysis.blocks import Block, LongLine
 from service.datasets.analysis.columns import Arrays
 from service.datasets.analysis.examples import Counted, Gathered, rest_of
-from service.datasets.analysis.measures import MEASURES
+from service.datasets.analysis.measuring import measures
 from service.datasets.analysis.options import Options
-from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.rich import accept_rich
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.findings import Finding, Place
-from service.datasets.validation.formats import Format, check, read
-from service.datasets.validation.lines import BOM, MAX_LINE_BYTES
-from service.settings import MiB
+from service.datasets.validation.formats import Format, check, images, read
+from service.datasets.validation.lines import BOM, MAX_LINE_BYTES, MiB
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -29,10 +27,12 @@ class Reader:
         self.tally = Tally(options.keep)
         self.sums = TokenSums()
         self.parts: list[Arrays] = []
-        self.measures = [measure() for measure in MEASURES] if options.full else []
+        self.measures = [measure() for measure in measures()] if options.full else []
         self.lines = 0
         self.filled = 0
         "Lines that are not blank."
+        self.carriage_return = 0
+        "The number of the first line that ends in a carriage return, 0 as long as none does."
         self.is_utf16 = False
         self._format = format
         self._options = options
@@ -49,7 +49,14 @@ class Reader:
         if self._begins and not self.lines:
             block = self._beginning(block)
         if not self.is_utf16:
+            if not self.carriage_return:
+                self._look_for_carriage_return(block.data)
             self._read(block)
+
+    def _look_for_carriage_return(self, data: bytes) -> None:
+        at = data.find(b"\r\n")
+        if at >= 0 or data.endswith(b"\r"):
+            self.carriage_return = self.lines + 1 + data.count(b"\n", 0, at if at >= 0 else len(data))
 
     def close(self) -> int:
         """Settle what is open. How many blank lines stand at the end: what follows decides what they are."""
@@ -81,15 +88,14 @@ class Reader:
             return
         lines = block.data.split(b"\n")
         lengths = np.array([len(line) for line in lines], np.int64)
-        quotes = delimiters(block.data, np.cumsum(lengths + 1))
         if len(block.data) <= MAX_LINE_BYTES:
-            taken = self._acceptance.take(block.data, lines, quotes)
+            taken = self._acceptance.take(block.data, lines)
         else:  # one of them may be too long
             taken = Taken([], [], [], np.flatnonzero(lengths).tolist())
         gathered = Gathered(taken)
         for row, count in sorted([*((row, 1) for row in taken.left), *_runs(np.flatnonzero(lengths == 0))]):
             if lines[row]:
-                self._look_closer(lines[row], row, int(quotes[row]), gathered)
+                self._look_closer(lines[row], row, gathered)
             else:
                 self._blank(self.lines + row + 1, count)
         gathered.close()
@@ -98,13 +104,13 @@ class Reader:
         self.filled += len(lines)
         self.lines += len(lines)
 
-    def _look_closer(self, line: bytes, row: int, quotes: int, gathered: Gathered) -> None:
+    def _look_closer(self, line: bytes, row: int, gathered: Gathered) -> None:
         number = self.lines + row + 1
         if len(line) > MAX_LINE_BYTES:
             self.tally.add([_too_long(number, len(line))])
         elif line.isspace():
             self._blank(number, 1)
-        elif self._format == "chat" and (accepted := accept_rich(line, quotes)) is not None:
+        elif self._format == "chat" and (accepted := accept_rich(line)) is not None:
             gathered.add(row, *accepted)
         else:
             self._explain(line, number, row, gathered)
@@ -115,6 +121,7 @@ class Reader:
         if self.tally.add(findings) or (said := read(line, self._format)) is None:
             return
         gathered.say(row, said)
+        self.sums.see(images(line, self._format))
         if any(finding.severity == "warning" for finding in findings):
             gathered.warned.add(row)
         if self._format == "reinforcement":
@@ -136,7 +143,7 @@ class Reader:
         counted = Counted(gathered, self._options.tokenizer, self.sums, ids=self._options.full)
         bands = None
         if self._options.full:
-            batch = counted.batch(self.lines)
+            batch = counted.batch(self.lines, begins=self._begins)
             for measure in self.measures:
                 self.tally.add(measure.inspect(batch))
             bands = near_duplicates.bands(batch)

@@ -33,7 +33,7 @@ class TokenStats(Struct):
     trainable: int
     "Of the texts that are learned."
     uncertain: int
-    "Part of `billed` that no recorded bill confirms: tools, calls, images."
+    "Part of `billed` that no recorded bill confirms: tools and calls."
     by_role: dict[str, int]
     examples: int
     messages: int
@@ -43,6 +43,8 @@ class TokenStats(Struct):
     histogram: list[tuple[int, int]]
     "(upper bound, examples) with bounds that double: 16, 32, 64, …"
     over_context: list[OverContext] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
+    "Images by their detail (low, high, auto), whose tokens are in none of these numbers."
 
 
 class Duplicates(Struct):

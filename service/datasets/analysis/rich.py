@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from service.datasets.analysis.quotes import delimiters
 from service.datasets.analysis.shapes import Shape, shape_of
 from service.datasets.analysis.toolsets import Toolset, Toolsets
 from service.datasets.validation.contents import LONG_TEXT
@@ -67,8 +68,8 @@ _decode = msgspec.json.Decoder(_Chat).decode
 _toolsets = Toolsets()
 
 
-def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
-    """The shape and the texts of a chat with which certainly nothing is wrong; so many quotes delimit its strings."""
+def accept_rich(line: bytes) -> tuple[Shape, list[str]] | None:
+    """The shape and the texts of a chat with which certainly nothing is wrong."""
     try:
         chat = _decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -80,7 +81,7 @@ def accept_rich(line: bytes, quotes: int) -> tuple[Shape, list[str]] | None:
     heard.quotes += 2 * (chat.parallel_tool_calls is not UNSET)
     if not all(map(heard.take, chat.messages)) or not _ORDER.fullmatch(heard.order):
         return None
-    if quotes != heard.quotes or not heard.trained[-1]:
+    if not heard.trained[-1] or delimiters(line) != heard.quotes:
         return None
     return shape_of(tuple(heard.roles), tuple(heard.trained)), heard.texts
 

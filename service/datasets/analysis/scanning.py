@@ -1,7 +1,9 @@
 """Looks for many patterns at once in many texts at once, so that each text is read a single time."""
 
 import threading
+from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +11,7 @@ import hyperscan
 import numpy as np
 from numpy.typing import NDArray
 
+_EVERY = 1 << 62
 SEPARATOR = b"\n\0\n"
 """Stands between two texts. No trigger may match a NUL, so none matches across two texts."""
 
@@ -23,7 +26,10 @@ class Joined:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Joined":
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        return cls.of_encoded([text.encode("utf-8", "surrogatepass") for text in texts])
+
+    @classmethod
+    def of_encoded(cls, encoded: Sequence[bytes]) -> "Joined":
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         ends = np.cumsum(lengths + len(SEPARATOR)) - len(SEPARATOR)
         return cls(SEPARATOR.join(encoded), ends - lengths, ends)
@@ -37,6 +43,8 @@ class Hits:
     ends: NDArray[np.int64]
     texts: NDArray[np.int64]
     "Index of the text that each hit lies in."
+    stopped: int | None = None
+    "The text in which there were too many to go on."
 
 
 class Scanner:
@@ -59,22 +67,26 @@ class Scanner:
 
     def fires(self, data: bytes) -> bool:
         """Whether there is anything to look at: for one short text, a fraction of what `scan` takes."""
-        return bool(self._raw(data))
+        return bool(self._raw(data, 1))
 
-    def scan(self, joined: Joined) -> Hits:
-        hits = np.array(self._raw(joined.data), np.int64).reshape(-1, 2)
+    def scan(self, joined: Joined, *, most: int = _EVERY) -> Hits:
+        """All hits, or the first `most` of them."""
+        hits = np.frombuffer(self._raw(joined.data, most), np.int64).reshape(-1, 2)
         order = np.argsort(hits[:, 1], kind="stable")
         triggers, ends = hits[order, 0], hits[order, 1]
-        return Hits(triggers, ends, np.searchsorted(joined.ends, ends))
+        texts = np.searchsorted(joined.ends, ends)
+        return Hits(triggers, ends, texts, int(texts[-1]) if len(texts) >= most else None)
 
-    def _raw(self, data: bytes) -> list[int]:
-        found: list[int] = []
+    def _raw(self, data: bytes, most: int) -> "array[int]":
+        found = array("q")
+        enough = 2 * most
 
-        def note(trigger: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        def note(trigger: int, _start: int, end: int, _flags: int, _context: object) -> bool:
             found.append(trigger)
             found.append(end)
+            return len(found) >= enough
 
         if data:
-            with self._lock:
+            with self._lock, suppress(hyperscan.ScanTerminated):
                 self._database.scan(data, match_event_handler=note)
         return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from service.datasets.analysis.facts import Facts
+from service.datasets.analysis.facts import Facts, number
 from service.datasets.analysis.report import Part
 
 _Points = tuple[tuple[float, float], ...]
@@ -63,7 +63,7 @@ def _answers(facts: Facts) -> Part:
               "boilerplate": facts.contents.get("boilerplate", 0)}
     share = sum(counts.values()) / facts.answered if facts.answered else 0.0
     words = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    return _part("answers", _grade(share, _DEGENERATE), 0.2, f"Of {facts.answered:,} answers: {words}.")
+    return _part("answers", _grade(share, _DEGENERATE), 0.2, f"Of {number(facts.answered, 'answer')}: {words}.")
 
 
 def _consistency(facts: Facts) -> Part:
@@ -85,7 +85,7 @@ def _mixtures(facts: Facts) -> Iterator[tuple[float, str]]:
 
 
 def _size(facts: Facts) -> Part:
-    return _part("size", _grade(np.log10(max(facts.examples, 1)), _SIZE), 0.15, f"{facts.examples:,} examples.")
+    return _part("size", _grade(np.log10(max(facts.examples, 1)), _SIZE), 0.15, f"{number(facts.examples, 'example')}.")
 
 
 def _balance(facts: Facts) -> Part:

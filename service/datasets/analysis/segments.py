@@ -15,8 +15,7 @@ from service.datasets.analysis.reading import Reader
 from service.datasets.analysis.tallies import Tally
 from service.datasets.analysis.tokens import TokenSums
 from service.datasets.validation.formats import Format, detect
-from service.datasets.validation.lines import MAX_LINE_BYTES
-from service.settings import MiB
+from service.datasets.validation.lines import MAX_LINE_BYTES, MiB
 
 _FIRST_LOOK = 64 * 1024
 _HEAD_LINES = 100
@@ -66,6 +65,10 @@ class Segment(Struct):
     "Lines that are not blank."
     blanks: int
     "Blank lines at its end, which are counted nowhere yet."
+    carriage_return: int
+    "The first line that ends in CR LF, 0 when none does."
+    is_ended: bool
+    "Whether its last line has a newline."
     is_utf16: bool
     format: Format | None
     tally: Tally
@@ -94,7 +97,10 @@ def analyse_segment(chunks: Iterable[bytes], *, index: int, format: Format | Non
         reader.take(block)
         if reader.is_utf16:
             break
+    is_ended = watched.last == b"\n"
+    carriage_return = reader.carriage_return if is_ended or reader.carriage_return < reader.lines else 0
     return Segment(index=index, size=watched.bytes, lines=reader.lines, filled=reader.filled, blanks=reader.close(),
+                   carriage_return=carriage_return, is_ended=is_ended,
                    is_utf16=reader.is_utf16, format=known, tally=reader.tally, sums=reader.sums,
                    summaries={measure.name: measure.summary() for measure in reader.measures},
                    columns=joined(reader.parts))
@@ -125,6 +131,8 @@ class _Watched:
 
     def __init__(self, chunks: Iterable[bytes], advance: Callable[[int], None]) -> None:
         self.bytes = 0
+        self.last = b""
+        "The last byte."
         self._chunks = chunks
         self._advance = advance
 
@@ -132,6 +140,7 @@ class _Watched:
         told = 0
         for chunk in self._chunks:
             self.bytes += len(chunk)
+            self.last = chunk[-1:] or self.last
             yield chunk
             if self.bytes - told >= MiB:
                 told = self.bytes

@@ -37,9 +37,9 @@ class Structure:
         columns, findings = roles(batch), []
         answers = np.flatnonzero(columns.answers).tolist()
         if not self._structured:
-            plain = sum(columns.texts[text][:1] not in _STARTS for text in answers)
-            if plain == len(answers):
-                self._forms["text"] += plain
+            starts = [columns.texts[text][:1] for text in answers]
+            if _STARTS.isdisjoint(starts):
+                self._forms["text"] += len(starts)
                 return []
         for text in answers:
             form = self._form(columns.texts[text])

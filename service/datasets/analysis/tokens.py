@@ -1,7 +1,7 @@
 """Counts tokens exactly, without network, and sums them up as they are billed."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -49,6 +49,8 @@ class TokenSums(Struct):
     by_role: dict[str, int] = field(default_factory=dict)
     trainable: int = 0
     messages: int = 0
+    images: dict[str, int] = field(default_factory=dict)
+    "By their detail."
 
     def add(self, counts: NDArray[np.int64], codes: NDArray[np.uint8], learned: NDArray[np.bool_]) -> None:
         """Add the texts of some examples: tokens, role and whether it is trained, of each."""
@@ -62,6 +64,11 @@ class TokenSums(Struct):
             self.by_role[role] = self.by_role.get(role, 0) + tokens
         self.trainable += other.trainable
         self.messages += other.messages
+        self.see(other.images)
+
+    def see(self, images: Mapping[str, int]) -> None:
+        for detail, number in images.items():
+            self.images[detail] = self.images.get(detail, 0) + number
 
 
 def stats(sums: TokenSums, lengths: NDArray[np.uint32], lines: NDArray[np.uint32], *, tokenizer: str,
@@ -71,7 +78,7 @@ def stats(sums: TokenSums, lengths: NDArray[np.uint32], lines: NDArray[np.uint32
         tokenizer=tokenizer, exact=True, total=sum(sums.by_role.values()), billed=int(lengths.sum(dtype=np.int64)),
         trainable=sums.trainable, uncertain=sum(sums.by_role.get(role, 0) for role in _UNCERTAIN),
         by_role={role: sums.by_role[role] for role in ROLES if role in sums.by_role}, examples=len(lengths),
-        messages=sums.messages, mean=round(float(lengths.mean()), 2) if len(lengths) else 0.0,
+        messages=sums.messages, images=dict(sums.images), mean=round(float(lengths.mean()), 2) if len(lengths) else 0.0,
         percentiles=percentiles(lengths), histogram=histogram(lengths),
         over_context=[each for context in contexts if (each := _over(lengths, lines, context)).examples])
 

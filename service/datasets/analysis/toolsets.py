@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
 from service.datasets.analysis.quotes import delimiters
 from service.datasets.validation.findings import Place
@@ -62,4 +61,4 @@ def _look(raw: bytes) -> Toolset | None:
     if check(line, 1, "chat") or not (said := read(line, "chat")) or said[0][0] != "tools":
         return None
     known = declared({"tools": msgspec.json.decode(raw)}, Place.example(0))
-    return Toolset(said[0][1], int(delimiters(raw, np.array([len(raw)]))[0]), known.functions)
+    return Toolset(said[0][1], delimiters(raw), known.functions)

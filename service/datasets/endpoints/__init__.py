@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from service.datasets.endpoints import datasets, previews, reviews, validation, versions
+from service.datasets.endpoints import datasets, examples, previews, reviews, validation, versions
 
 router = APIRouter()
-for part in (validation, datasets, versions, previews, reviews):
+for part in (validation, examples, datasets, versions, previews, reviews):
     router.include_router(part.router)

@@ -4,7 +4,7 @@ from service.datasets.operations.building import request_build
 from service.datasets.operations.counts import ask_for_count, count_shown, token_counts
 from service.datasets.operations.erasure import delete_dataset, delete_version
 from service.datasets.operations.places import analysis_prefix, columns_key
-from service.datasets.operations.policies import Coverage, coverage, known_verdict, policy_problems
+from service.datasets.operations.policies import Coverage, coverage, known_verdict, policy_problems, verdict_problems
 from service.datasets.operations.readings import forget
 from service.datasets.operations.reports import progress, record_report, reports_of, validation
 from service.datasets.operations.verdicts import Verdict, verdict
@@ -22,4 +22,5 @@ from service.datasets.operations.versions import (
 __all__ = ["Coverage", "ResolvedFile", "Verdict", "analysis_prefix", "ask_for_count", "columns_key", "copies",
            "count_shown", "coverage", "delete_dataset", "delete_version", "descendants", "find_version", "forget",
            "known_verdict", "lock_dataset", "policy_problems", "progress", "record_report", "reports_of",
-           "request_build", "resolve_file", "token_counts", "unfinished", "validation", "verdict", "versions_of"]
+           "request_build", "resolve_file", "token_counts", "unfinished", "validation", "verdict", "verdict_problems",
+           "versions_of"]

@@ -1,7 +1,7 @@
 """Deleting versions: their bytes, and every row that tells what is in them.
 
 Whether jobs used a version is the jobs' business, which know data sets and are not known here; the routes that delete
-are theirs (service/jobs/endpoints).
+are theirs (service/jobs/endpoints/erasure).
 """
 
 from functools import cache

@@ -76,7 +76,7 @@ def policy_problems(session: Session, *, policy: dict[str, Any], file_id: str, v
     A version is found by its file when `version_id` is left out. A `verdict` that is not known yet is not judged.
     """
     version = _version(session, file_id, version_id)
-    problems = list(_verdict_problem(policy, file_id, verdict))
+    problems = list(verdict_problems(policy, file_id, verdict))
     if version is None:
         return problems + list(_bare_file_problem(policy, file_id))
     found = coverage(session, version.id)
@@ -89,9 +89,11 @@ def _version(session: Session, file_id: str, version_id: str | None) -> DatasetV
     return session.scalar(select(DatasetVersion).where(same, DatasetVersion.deleted_at.is_(None)).limit(1))
 
 
-def _verdict_problem(policy: dict[str, Any], file_id: str, verdict: str | None) -> Iterator[str]:
+def verdict_problems(policy: dict[str, Any], file_id: str, verdict: str | None, *, of: str = "its data") -> Iterator[
+        str]:
+    """Says that a verdict is worse than the policy takes; one that is not known yet is not judged."""
     if verdict is not None and _SEVERITY[verdict] > _SEVERITY[policy["max_verdict"]]:
-        yield (f"The verdict on its data is '{verdict}', and at worst '{policy['max_verdict']}' is trained on: mend"
+        yield (f"The verdict on {of} is '{verdict}', and at worst '{policy['max_verdict']}' is trained on: mend"
                f" what GET /v1/files/{file_id}/validation/findings lists.")
 
 

@@ -1,6 +1,5 @@
 """Reports: written once a file was read, and read by whoever wants to know."""
 
-import math
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from service.datasets.analysis import report as analysis
 from service.datasets.analysis.merging import Merged
 from service.datasets.errors import NotATrainingFile
 from service.datasets.operations.readings import drop_segments
+from service.datasets.operations.storing import storable
 from service.datasets.operations.verdicts import problem
 from service.datasets.queries import reports as queries
 from service.datasets.queries import segments as segment_queries
@@ -41,7 +41,7 @@ def record_report(session: Session, file_id: str, merged: Merged) -> bool:
         row = Report(id=new_id("report_"), project_id=file.project_id, file_id=file_id)
         session.add(row)
     told = merged.report
-    row.status, row.completed_at, row.body = "completed", database_now(session), _storable(msgspec.to_builtins(told))
+    row.status, row.completed_at, row.body = "completed", database_now(session), storable(msgspec.to_builtins(told))
     row.format, row.verdict = told.format, told.verdict
     row.score = told.quality.score if told.quality is not None else None
     row.lines, row.examples, row.counts = told.lines, told.examples, dict(told.counts)
@@ -57,24 +57,10 @@ def record_report(session: Session, file_id: str, merged: Merged) -> bool:
 def _replace_findings(session: Session, report: Report, merged: Merged) -> None:
     session.execute(delete(Finding).where(Finding.report_id == report.id))
     rows = [{"id": new_id("finding_"), "project_id": report.project_id, "report_id": report.id,
-             "severity": each.severity, "kind": each.kind, "line": each.line, "path": _storable(each.path),
-             "message": _storable(each.message), "hint": _storable(each.hint)} for each in merged.findings]
+             "severity": each.severity, "kind": each.kind, "line": each.line, "path": storable(each.path),
+             "message": storable(each.message), "hint": storable(each.hint)} for each in merged.findings]
     for start in range(0, len(rows), _ROWS):
         session.execute(insert(Finding), rows[start:start + _ROWS])
-
-
-def _storable(value: Any) -> Any:
-    """The same without what Postgres cannot hold: NUL characters, halves of surrogate pairs, numbers that are none."""
-    match value:
-        case str():
-            return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-        case float() if not math.isfinite(value):
-            return 0.0
-        case dict():
-            return {_storable(key): _storable(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_storable(each) for each in value]
-    return value
 
 
 def reports_of(session: Session, file_id: str) -> analysis.Report | None:

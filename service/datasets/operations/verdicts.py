@@ -7,13 +7,12 @@ from sqlalchemy.orm import Session
 
 from service.datasets.queries import reports as queries
 from service.datasets.tables.reports import Report
-from service.datasets.validation.examination import MIN_EXAMPLES, too_few
+from service.datasets.validation.examination import MIN_EXAMPLES, too_few, too_many
 from service.datasets.validation.formats import format_problem
 from service.files import operations as files
 
 _TOLD = 3
 """So many errors stand in the message of a job that fails over them."""
-_REINFORCEMENT_LIMITS = {"training_file": 50_000, "validation_file": 1_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,8 @@ def _refusal(session: Session, report: Report, role: str, method: str, *, legacy
         return "invalid_file_format", failed + misfit
     if role == "training_file" and report.examples < MIN_EXAMPLES:
         return "invalid_n_examples", too_few(report.examples)
-    most = _REINFORCEMENT_LIMITS.get(role) if method == "reinforcement" else None
-    if most is not None and report.examples > most:
-        return "invalid_n_examples", (f"{role.replace('_', ' ').capitalize()} has {report.examples:,} examples, but"
-                                      f" reinforcement fine-tuning takes at most {most:,}")
-    return None, ""
+    words = too_many(role, method, report.examples)
+    return ("invalid_n_examples", words) if words is not None else (None, "")
 
 
 def _misfit(report: Report, method: str, *, legacy: bool) -> str | None:

@@ -23,7 +23,7 @@ class TokenStats(Answer):
     total: int = Field(description="Tokens of all texts.")
     billed: int = Field(description="Tokens of one epoch as they are billed.")
     trainable: int = Field(description="Tokens that are learned from.")
-    uncertain: int = Field(description="Part of `billed` that no recorded bill confirms: tools, calls, images.")
+    uncertain: int = Field(description="Part of `billed` that no recorded bill confirms: tools and calls.")
     by_role: dict[str, int] = Field(description="Tokens by who says them.")
     examples: int
     messages: int
@@ -31,6 +31,8 @@ class TokenStats(Answer):
     percentiles: dict[str, int] = Field(description="min, p10, p50, p90, p99 and max of the lengths.")
     histogram: list[tuple[int, int]] = Field(description="(upper bound, examples), with bounds that double.")
     over_context: list[OverContext] = Field(description="For each context length: what would be cut off.")
+    images: dict[str, int] = Field(default_factory=dict, description="Images by their detail (low, high, auto); their"
+                                                                     " tokens are in none of these numbers.")
 
 
 class Duplicates(Answer):

@@ -61,6 +61,21 @@ class Finding(Answer):
     hint: str | None
 
 
+class Example(Answer):
+    """What reading a file told of one line that can be trained on."""
+
+    id: str = Field(description="The line, as a string: what a page goes on `after`.")
+    object: Literal["file.validation.example"] = "file.validation.example"
+    line: int = Field(description="From 1.")
+    offset: int = Field(description="Of its first byte in the file.")
+    bytes: int = Field(description="Without the newline.")
+    tokens: int = Field(description="As billed for one pass, by o200k_base.")
+    trainable_tokens: int = Field(description="Those that are learned from.")
+    over: int | None = Field(description="By how many tokens it is longer than `context`; null when none was given.")
+    suspicion: int = Field(description="From 0 to 100, by its flags.")
+    flags: list[str] = Field(description="What is conspicuous about it, the weightiest first.")
+
+
 class TokenCount(Answer):
     """How many tokens one tokenizer makes of a file."""
 

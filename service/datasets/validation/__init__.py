@@ -1,7 +1,6 @@
 """Reads training data line by line and says everything that is wrong with it. Pure: bytes in, findings out.
 
-    bytes ─ lines ─▶ one line ─ acceptance ─▶ certainly clean                    the fast way, most lines
-                        └─ texts ─▶ JSON value ─ formats ─▶ chat                 the slow way, which names every problem
+    bytes ─ lines ─▶ one line ─ texts ─▶ JSON value ─ formats ─▶ chat            names every problem
                                                    ├─▶ preference
                                                    ├─▶ reinforcement
                                                    └─▶ completion

@@ -43,10 +43,12 @@ def text_of(content: Any) -> str:
     return "".join(text for text in found if isinstance(text, str))
 
 
-def count_images(messages: list[Any]) -> int:
-    return sum(isinstance(part, dict) and part.get("type") == "image_url"
-               for message in messages if isinstance(message, dict) and isinstance(message.get("content"), list)
-               for part in message["content"])
+def image_parts(messages: list[Any]) -> Iterator[dict[str, Any]]:
+    """The parts of these messages that are images."""
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            yield from (part for part in content if isinstance(part, dict) and part.get("type") == "image_url")
 
 
 def _part(part: Any, role: str, at: Place, *, images: bool) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from service.datasets.validation.contents import count_images
+from service.datasets.validation.contents import image_parts
 from service.datasets.validation.conversations import Calls, check_order
 from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.images import MOST_IMAGES
@@ -34,7 +34,7 @@ def check_dialogue(value: dict[str, Any], place: Place, cast: Cast, budget: Budg
         yield from check_message(message, place.message(index), cast)
     yield from check_order([_role(message) for message in messages], place)
     yield from Calls(known, place, budget, in_parallel=parallel is not False).check(messages, goes_on=goes_on)
-    if cast.images and (images := count_images(messages)) > MOST_IMAGES:
+    if cast.images and (images := sum(1 for _ in image_parts(messages))) > MOST_IMAGES:
         yield at.error("too_many_images", f"has {images} images, but may have at most {MOST_IMAGES}.")
     if goes_on and _role(messages[-1]) not in ("user", "tool", "function"):
         yield place.message(len(messages) - 1).warning(

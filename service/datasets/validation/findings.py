@@ -1,6 +1,5 @@
 """What is wrong, where, and how to mend it; and a tally that counts all of it and keeps the first of each kind."""
 
-from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -85,30 +84,3 @@ def shown(text: str, most: int = _SHOWN) -> str:
     """The customer's text as a message may repeat it: short, in one line, and storable anywhere."""
     short = text if len(text) <= most else text[:most] + "…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
-
-
-class Tally:
-    """Exact counts of all findings, and the first `keep` of each kind."""
-
-    def __init__(self, keep: int = 1000) -> None:
-        self.counts: Counter[str] = Counter()
-        self.errors = 0
-        self.warnings = 0
-        self.infos = 0
-        self.kept: list[Finding] = []
-        self._keep = keep
-
-    def add(self, findings: Iterable[Finding]) -> bool:
-        """Count `findings`; whether an error was among them."""
-        before = self.errors
-        for finding in findings:
-            self.counts[finding.kind] += 1
-            if finding.severity == "error":
-                self.errors += 1
-            elif finding.severity == "warning":
-                self.warnings += 1
-            else:
-                self.infos += 1
-            if self.counts[finding.kind] <= self._keep:
-                self.kept.append(finding)
-        return self.errors > before

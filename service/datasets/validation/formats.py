@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.datasets.validation.acceptance import is_clean
 from service.datasets.validation.chat import check_chat
 from service.datasets.validation.completion import check_completion
+from service.datasets.validation.contents import image_parts
 from service.datasets.validation.decoding import MOST_PER_LINE
 from service.datasets.validation.findings import Finding, Place
 from service.datasets.validation.lines import BOM
@@ -46,11 +46,6 @@ def detect(lines: Sequence[bytes]) -> Format | None:
 
 def check(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A002
     """Everything that is wrong with one line, up to 100 findings; nothing when it can be trained on as it is."""
-    return [] if format == "chat" and is_clean(line) else explain(line, number, format)
-
-
-def explain(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A002
-    """The same by the slow way alone."""
     place = Place.example(number)
     if not line or line.isspace():
         return [Finding("info", "blank_line", number, None, f"Line {number} is empty.", "Remove it.")]
@@ -70,6 +65,15 @@ def read(line: bytes, format: Format) -> list[Said] | None:  # noqa: A002
         return SPEECHES[format](value)
     except (msgspec.MsgspecError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
+
+
+def images(line: bytes, format: Format) -> Counter[str]:  # noqa: A002
+    """How many images a line holds that `check` finds no error in, by their detail."""
+    if format == "completion" or (b"image_url" not in line and b"\\u00" not in line):
+        return Counter()
+    value = msgspec.json.decode(line.removeprefix(BOM))
+    messages = (value["input"] if format == "preference" else value)["messages"]
+    return Counter(part["image_url"].get("detail", "auto") for part in image_parts(messages))
 
 
 def format_problem(method: str, format: Format | None, file_id: str) -> str | None:  # noqa: A002

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.datasets.validation.findings import Finding, Place, shown, unknown_keys
-from service.settings import MiB
+from service.datasets.validation.lines import MiB
 
 MOST_IMAGES = 10
 _MOST_BYTES = 10 * MiB

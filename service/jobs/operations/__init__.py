@@ -3,6 +3,7 @@
 from service.jobs.operations.erasure import delete_dataset, delete_version
 from service.jobs.operations.preflights import (
     Comparison,
+    NotCompared,
     complete,
     create_preflight,
     next_step,
@@ -28,6 +29,7 @@ from service.jobs.operations.transitions import transition
 
 __all__ = [
     "Comparison",
+    "NotCompared",
     "begin",
     "cancel",
     "complete",

@@ -8,7 +8,7 @@ from service.datasets import operations as datasets
 from service.datasets.operations import ResolvedFile
 from service.jobs import queries
 from service.jobs.errors import ConflictingHyperparameters, TuningDoesNotFit, UnusableFile
-from service.jobs.schemas import JobBody
+from service.jobs.schemas.jobs import JobBody
 
 
 def asked_file(session: Session, param: str, name: str) -> ResolvedFile:

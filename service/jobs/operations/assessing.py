@@ -20,13 +20,13 @@ from service.datasets import operations as datasets
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.queries import reports as report_queries
 from service.files import queries as file_queries
-from service.jobs import queries, schemas
+from service.jobs import queries
 from service.jobs.errors import TuningDoesNotFit
 from service.jobs.operations import judging
 from service.jobs.operations.asking import asked_method, asked_tuning
 from service.jobs.operations.judging import Reading, Role
 from service.jobs.operations.policies import problems_with
-from service.jobs.schemas import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason
+from service.jobs.schemas.preflights import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason, Wait
 from service.kit.database import database_now
 
 
@@ -66,27 +66,21 @@ def is_settled(file: Reading) -> bool:
 
 
 def assess(session: Session, project_id: str, body: PreflightCreate, *,
-           leakage: Mapping[str, Any] | None) -> PreflightReport:
-    """The whole report, of what is known by now."""
+           leakage: Mapping[str, Any] | None, is_final: bool = False) -> PreflightReport:
+    """The whole report, of what is known by now; `is_final` when it is to be kept as it is."""
     files = readings(session, body)
     method = asked_method(body)
     now = database_now(session)
     candidates = [_candidate(session, name, method, files, now)
                   for name in dict.fromkeys([body.model, *body.candidates])]
-    policy = problems_with(session, project_id, files[0].file_id)
-    reasons = [reason for file in files for reason in judging.about_file(file)]
-    reasons += [*_about_validation(method, files), *_about_leakage(leakage), *candidates[0].reasons]
-    reasons += [judging.block("training_policy", words, "training_file") for words in policy]
+    policy = problems_with(session, project_id, files[0].file_id, files[1].file_id if len(files) > 1 else None)
+    reasons = [reason for file in files for reason in judging.about_file(file, is_final=is_final)]
+    reasons += [*judging.about_limits(method.type, files), *_about_leakage(leakage), *candidates[0].reasons]
+    reasons += [judging.block("training_policy", problem.message, problem.param) for problem in policy]
     return PreflightReport(
         reasons=judging.ordered(reasons), training_file=_summary(session, files[0]),
         validation_file=_summary(session, files[1]) if len(files) > 1 else None, leakage=dict(leakage) if leakage else
-        None, candidates=candidates, policy=policy)
-
-
-def _about_validation(method: Method, files: list[Reading]) -> Iterator[Reason]:
-    if method.type == "reinforcement" and len(files) == 1:
-        yield judging.block("missing_validation_file", "The method reinforcement needs a validation file.",
-                            "validation_file")
+        None, candidates=candidates, policy=[problem.message for problem in policy])
 
 
 def _about_leakage(leakage: Mapping[str, Any] | None) -> Iterator[Reason]:
@@ -148,7 +142,7 @@ def _estimate(session: Session, entry: BaseModelEntry, method: Method, tuning: d
     places = [Place(machine.host, _device(machine), rates.get(machine.device, ()))
               for machine in catalog_queries.machines(session)] if entry.provider == "local" else []
     return estimate(entry, stats, method=method.type, hyperparameters=method.shown()[method.type]["hyperparameters"],
-                    tuning=tuning, places=places, rates=rates.get(entry.provider, ()))
+                    tuning=tuning, images=_images(training), places=places, rates=rates.get(entry.provider, ()))
 
 
 def _device(machine: Any) -> Device:
@@ -160,6 +154,12 @@ def _tokens(session: Session, entry: BaseModelEntry, training: Reading) -> Token
     if training.report is None:
         return None
     return datasets.token_counts(session, training.file_id, entry.tokenizer_id) or training.report.tokens
+
+
+def _images(training: Reading) -> Mapping[str, int]:
+    """As the report counts them: no other count does."""
+    tokens = training.report.tokens if training.report is not None else None
+    return tokens.images if tokens is not None else {}
 
 
 def _numbers(found: Estimate | None) -> dict[str, Any]:
@@ -176,12 +176,12 @@ def _numbers(found: Estimate | None) -> dict[str, Any]:
             "memory": machines[0] if machines else None, "machines": machines}
 
 
-def _wait(session: Session, entry: BaseModelEntry, now: datetime) -> schemas.Wait:
+def _wait(session: Session, entry: BaseModelEntry, now: datetime) -> Wait:
     running, queued, ends = queries.ahead(session, entry.provider)
     seconds = 0 if not running and not queued else None
     if running and not queued and ends is not None:
         seconds = max(0, round((ends - now).total_seconds()))
-    return schemas.Wait(running=running, queued=queued, seconds=seconds,
+    return Wait(running=running, queued=queued, seconds=seconds,
                         note="Only jobs of this project are counted; others may be waiting too.")
 
 

@@ -9,7 +9,8 @@ from service.datasets.errors import VersionInUse
 from service.datasets.tables import DatasetVersion
 from service.files import operations as files
 from service.files.tables import File
-from service.jobs import queries, schemas
+from service.jobs import queries
+from service.jobs.schemas import erasure as schemas
 from service.jobs.tables import Job
 
 _LISTED = 1000

@@ -8,8 +8,8 @@ from typing import Literal
 from service.catalog.base_models import BaseModelEntry, MethodName
 from service.catalog.estimates import Estimate
 from service.datasets.analysis.report import Report
-from service.datasets.validation.examination import MIN_EXAMPLES, too_few
-from service.jobs.schemas import Reason, Verdict
+from service.datasets.validation.examination import MIN_EXAMPLES, NEEDS_VALIDATION, too_few, too_many
+from service.jobs.schemas.preflights import Reason, Verdict
 from service.settings import settings
 
 Role = Literal["training_file", "validation_file"]
@@ -38,9 +38,12 @@ def ordered(reasons: Sequence[Reason]) -> list[Reason]:
     return sorted(reasons, key=lambda reason: _ORDER[reason.severity])
 
 
-def about_file(file: Reading) -> Iterator[Reason]:
-    """What reading the file told, whatever is trained on it."""
+def about_file(file: Reading, *, is_final: bool = False) -> Iterator[Reason]:
+    """What reading the file told, whatever is trained on it. `is_final`: what is not known by now never will be."""
     called, report = file.role.replace("_", " "), file.report
+    if is_final and report is None and file.problem is None and not file.is_lost:
+        yield block("unread_file", f"The {called} {file.file_id} was not read by the time of this verdict, so nothing"
+                    " is known of it. Make another pre-flight once GET /v1/files says that it is processed.", file.role)
     if file.is_lost:
         yield block("file_gone", f"The {called} {file.file_id} was deleted or expired.", file.role)
     elif file.problem is not None:
@@ -60,11 +63,9 @@ def about_file(file: Reading) -> Iterator[Reason]:
 def about_retirement(entry: BaseModelEntry, today: date) -> Iterator[Reason]:
     """A model that is gone cannot be trained; one that goes soon takes every model tuned from it along."""
     soon = today + timedelta(days=settings().retirement_warning_days)
-    ends, shut = entry.training_ends, entry.shutdown_date
-    if shut is not None and shut <= today:
-        yield block("model_shut_down", f"{entry.id} was shut down on {shut}.", "model")
-    elif ends is not None and ends <= today:
-        yield block("training_ended", f"Training of {entry.id} ended on {ends}.", "model")
+    ends, shut, ended = entry.training_ends, entry.shutdown_date, entry.ended(today)
+    if ended is not None:
+        yield block("model_shut_down" if shut is not None and shut <= today else "training_ended", ended, "model")
     elif shut is not None and shut <= soon:
         yield warn("model_retires", f"{entry.id} SHUTS DOWN ON {shut}, in {_days(shut - today)}, and every model tuned"
                    " from it stops with it. What you pay for now is gone then: think of a model of your own house.",
@@ -86,6 +87,16 @@ def about_method(entry: BaseModelEntry, method: MethodName) -> Iterator[Reason]:
         supported = ", ".join(entry.methods) or "none"
         yield block("fine_tuning_method_not_available", f"Model {entry.id} does not support the {method} fine-tuning"
                     f" method here. It supports: {supported}.", "method.type")
+
+
+def about_limits(method: MethodName, files: Sequence[Reading]) -> Iterator[Reason]:
+    """What a method asks of its files besides their format."""
+    if method == "reinforcement" and len(files) == 1:
+        yield block("missing_validation_file", NEEDS_VALIDATION, "validation_file")
+    for file in files:
+        words = too_many(file.role, method, file.report.examples) if file.report is not None else None
+        if words is not None:
+            yield block("invalid_n_examples", words, file.role)
 
 
 def about_format(entry: BaseModelEntry, method: MethodName, file: Reading) -> Iterator[Reason]:

@@ -11,12 +11,14 @@ from service.catalog import operations as catalog
 from service.catalog.errors import ModelNotAvailable, ModelNotFound
 from service.datasets import operations as datasets
 from service.datasets.errors import TooManyCounts
-from service.jobs import queries, schemas
+from service.jobs import queries
 from service.jobs.errors import IntegrationNotSupported, PreflightDoesNotFit, PreflightNotFound
 from service.jobs.operations import judging
 from service.jobs.operations.asking import asked_files, asked_method
 from service.jobs.operations.assessing import assess, is_settled, readings
-from service.jobs.schemas import JobBody, PreflightCreate
+from service.jobs.schemas import preflights as schemas
+from service.jobs.schemas.jobs import JobBody
+from service.jobs.schemas.preflights import PreflightCreate
 from service.jobs.tables import Job, Preflight
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
@@ -33,6 +35,10 @@ class Comparison:
     validation: str
 
 
+class NotCompared(Exception):
+    """Both files were read since it was asked what has to happen, and nobody has compared them."""
+
+
 def create_preflight(session: Session, caller: Caller, body: PreflightCreate) -> Preflight:
     """A pre-flight, completed if everything is known already. Raises what is wrong with the body, as a job would."""
     if body.integrations:
@@ -46,8 +52,11 @@ def create_preflight(session: Session, caller: Caller, body: PreflightCreate) ->
         _ask_for_counts(session, training.file_id, body)
     if isinstance(next_step(session, row.id), Comparison | timedelta):
         enqueue(session, Work.PREFLIGHT, row.id, project_id=row.project_id)
-    else:
-        complete(session, row.id)
+        return row
+    try:
+        complete(session, row.id, compared=False)
+    except NotCompared:
+        enqueue(session, Work.PREFLIGHT, row.id, project_id=row.project_id)
     return row
 
 
@@ -111,12 +120,18 @@ def _awaits_counts(session: Session, row: Preflight, file_id: str) -> bool:
     return queries.has_open_counts(session, file_id)
 
 
-def complete(session: Session, preflight_id: str, *, leakage: Mapping[str, Any] | None = None) -> None:
-    """Give a pre-flight its verdict, once and for ever; one that has it keeps it."""
+def complete(session: Session, preflight_id: str, *, leakage: Mapping[str, Any] | None = None,
+             compared: bool = True) -> None:
+    """Give a pre-flight its verdict, once and for ever; one that has it keeps it.
+
+    `compared` is False when there was nothing to compare a moment ago. Raises NotCompared when there is by now.
+    """
     row = queries.lock_preflight(session, preflight_id)
     if row is None or row.status == "completed":
         return
-    report = assess(session, row.project_id, body_of(row), leakage=leakage)
+    report = assess(session, row.project_id, body_of(row), leakage=leakage, is_final=True)
+    if not compared and report.training_file.examples and report.validation_file and report.validation_file.examples:
+        raise NotCompared(preflight_id)
     now = database_now(session)  # a query, which would write a row that is half changed
     row.leakage = dict(leakage) if leakage is not None else None
     row.body = report.model_dump(mode="json")

@@ -21,17 +21,19 @@ from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 
 
-def prepare(session: Session, job_id: str, *, leakage: Mapping[str, Any] | None = None) -> bool:
+def prepare(session: Session, job_id: str, *, leakage: Mapping[str, Any] | None = None,
+            compared: bool = True) -> bool:
     """Queue a job whose files are validated, or fail it with their verdict; True when that must still wait.
 
-    Its pre-flight is completed then, with `leakage` if the files were compared.
+    Its pre-flight is completed then, with `leakage` if the files were compared; see `complete` for `compared`, and
+    for NotCompared.
     """
     job = queries.lock(session, job_id)
     if job is None or job.status is not JobStatus.VALIDATING_FILES:
         return False
     waits = _settle(session, job)
     if not waits and job.preflight is not None:
-        preflights.complete(session, job.preflight, leakage=leakage)
+        preflights.complete(session, job.preflight, leakage=leakage, compared=compared)
     return waits
 
 
@@ -73,9 +75,9 @@ def _files(job: Job) -> list[tuple[str, str]]:
 
 def _fails_policy(session: Session, job: Job) -> bool:
     """Fail a job whose data has not passed what its project asks for now; whether that was so."""
-    problems = problems_with(session, job.project_id, job.training_file)
+    problems = problems_with(session, job.project_id, job.training_file, job.validation_file)
     if problems:
-        fail(session, job, "training_policy", told(problems), "training_file")
+        fail(session, job, "training_policy", told([problem.message for problem in problems]), problems[0].param)
     return bool(problems)
 
 

@@ -1,17 +1,19 @@
 """What callers ask of jobs: create, cancel, pause, resume."""
 
 import secrets
+from datetime import date
 
 from sqlalchemy.orm import Session
 
 from service.catalog import operations as catalog
+from service.catalog.base_models import BaseModelEntry
 from service.jobs import queries
-from service.jobs.errors import IntegrationNotSupported, JobNotFound, StillPausing, WrongState
-from service.jobs.operations import preflights
+from service.jobs.errors import IntegrationNotSupported, JobNotFound, MissingValidationFile, StillPausing, WrongState
+from service.jobs.operations import judging, preflights
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
 from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
-from service.jobs.schemas import JobCreate
+from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 from service.kit.database import database_now
@@ -26,10 +28,12 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
         raise IntegrationNotSupported
     method = asked_method(body)
     model = catalog.resolve_for_training(session, body.model, method.type)
+    if method.type == "reinforcement" and body.validation_file is None:
+        raise MissingValidationFile
     tuning = asked_tuning(session, model, method.supervised)
     catalog.check_tuning(model, tuning.type)
     training, validation = asked_files(session, body)
-    check_policy(session, caller.project_id, training.file_id)
+    check_policy(session, caller.project_id, training.file_id, validation.file_id if validation else None)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=method.shown(tuning),
               training_file=training.file_id, validation_file=validation.file_id if validation else None,
@@ -41,7 +45,7 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     preflights.link(session, job, body, body.preflight)
     session.add(job)
     session.flush()
-    log(session, job, _first_lines(job))
+    log(session, job, [*_first_lines(job), *_last_days(model.base, database_now(session).date())])
     enqueue(session, Work.PREPARE_JOB, job.id, project_id=job.project_id)
     return job
 
@@ -50,6 +54,12 @@ def _first_lines(job: Job) -> list[Line]:
     validation = f" and validation file: {job.validation_file}" if job.validation_file else ""
     return [Line(f"Created fine-tuning job: {job.id}", key="created"),
             Line(f"Validating training file: {job.training_file}{validation}", key="validating")]
+
+
+def _last_days(base: BaseModelEntry, today: date) -> list[Line]:
+    """A model that dies soon takes every model tuned from it along, which nobody should find out afterwards."""
+    return [Line(reason.message, key=reason.code, level="warn")
+            for reason in judging.about_retirement(base, today) if reason.severity == "warn"]
 
 
 def retrieve(session: Session, job_id: str) -> Job:

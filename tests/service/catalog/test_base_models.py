@@ -1,6 +1,5 @@
 """The catalog file is read as a whole or not at all."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -22,20 +21,6 @@ methods = { supervised = ["full"] }
 price = { training = 1, source = "us", as_of = 2026-01-02 }
 weights = { hub = "us/house-1b" }
 """
-
-
-@pytest.fixture
-def own_catalog(tmp_path: Path) -> Iterator[Path]:
-    """A catalog file in place of the built-in one; the test writes it."""
-    path = tmp_path / "catalog.toml"
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TUNEWORKS_CATALOG_FILE", str(path))
-    settings.cache_clear()
-    base_models.forget_catalog()
-    yield path
-    patch.undo()
-    settings.cache_clear()
-    base_models.forget_catalog()
 
 
 def test_the_built_in_catalog_holds_what_is_trained_here_and_what_ends_elsewhere() -> None:

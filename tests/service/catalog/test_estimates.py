@@ -33,9 +33,23 @@ class TestMoney:
 
     def test_what_no_bill_confirms_widens_the_interval(self) -> None:
         told = estimate(MODELS["gpt-4o-mini"], stats(1_000, 10, uncertain=100), method="supervised",
-                        hyperparameters={"n_epochs": 3}, images=1)
-        assert told.billed == (3 * 900, 3 * 1_000, 3 * (1_000 + 100 + 20 + 48_169))
+                        hyperparameters={"n_epochs": 3}, images={"high": 1})
+        assert told.billed == (3 * 900, 3 * (1_000 + 25_501), 3 * (1_000 + 100 + 20 + 48_169))
         assert told.cost.low == 3 * 900 * 3
+
+    @pytest.mark.parametrize(("model", "images", "expected", "most"), [
+        ("gpt-4o", {"low": 2}, 170, 170), ("gpt-4o", {"auto": 1, "low": 1}, 850, 1_530),
+        ("gpt-4.1", {"high": 1}, 765, 1_445), ("gpt-4o-mini", {"low": 1}, 2_833, 2_833),
+        ("gpt-4.1-mini", {"low": 1, "high": 1}, 2 * 1_659, 2 * 2_489), ("gpt-4o", {}, 0, 0),
+        ("qwen3-8b", {"high": 5}, 0, 0)])
+    def test_images_are_reckoned_by_their_detail(self, model: str, images: dict[str, int], expected: int,
+                                                 most: int) -> None:
+        counts = stats(1_000, 10, tokenizer=MODELS[model].tokenizer_id)
+        without, told = tokens_per_epoch(counts, MODELS[model]), tokens_per_epoch(counts, MODELS[model], images=images)
+        assert (told.low, told.expected, told.high) == (
+            without.low, without.expected + expected, without.high + most)
+        assert told.exact is (most == 0)
+        assert ("images are taken" in told.basis) is (most > 0)
 
     def test_a_part_of_a_micro_dollar_is_rounded_up(self) -> None:
         assert cost(MODELS["babbage-002"], "supervised", (1, 2, 3)).low == 1

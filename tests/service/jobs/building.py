@@ -10,7 +10,7 @@ from service.datasets.tables import Finding, Report
 from service.files.tables import File
 from service.jobs import operations, queries
 from service.jobs.operations.transitions import Line
-from service.jobs.schemas import JobCreate
+from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, JobEvent
 from service.kit.database import transaction

@@ -1,5 +1,7 @@
 """A worker completes a pre-flight: files read, compared by their columns, counts waited for, then a verdict."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from sqlalchemy import text
 
 from service.catalog import operations as catalog
 from service.catalog.durations import Device
+from service.kit import work
 from service.kit.database import NOBODY, transaction
 from tests.fixtures.api import Tenant
 from tests.service.datasets.analysed import different
@@ -71,3 +74,46 @@ def test_tokens_of_an_older_encoding_are_counted_exactly(tenant: Tenant, encodin
     tokens = told["candidates"][0]["tokens_per_epoch"]
     assert (tokens["exact"], tokens["basis"]) == (True, "counted by cl100k_base")
     assert tokens["low"] == tokens["high"]
+
+
+def test_one_that_nobody_could_complete_gets_a_verdict_on_what_is_known(tenant: Tenant) -> None:
+    made = ask(tenant, model="gpt-4o-mini", training_file=upload(tenant, different(40)))
+    with transaction(tenant.scope) as session:
+        session.execute(text("update work_items set state = 'failed' where kind <> 'jobs.preflight'"))
+        session.execute(text("update work_items set failures = :most where kind = 'jobs.preflight'"),
+                        {"most": work.MAX_FAILURES + 1})
+    work_off(tenant)
+    told = tenant.client.get(f"{ROUTE}/{made['id']}").json()
+    assert (told["status"], told["verdict"]) == ("completed", "block")
+    assert "unread_file" in {reason["code"] for reason in told["reasons"]}, "what was not read is no go"
+
+
+class TestWaiting:
+    def test_whoever_waits_gets_the_verdict_as_soon_as_it_is_there(self, tenant: Tenant) -> None:
+        file_id = upload(tenant, different(40))
+        done = threading.Event()
+
+        def work_on() -> None:
+            while not done.wait(0.2):
+                work_off(tenant)
+        worker = threading.Thread(target=work_on, daemon=True)
+        worker.start()
+        begun = time.monotonic()
+        try:
+            told = tenant.client.post(ROUTE, params={"wait": 60},
+                                      json={"model": "gpt-4o-mini", "training_file": file_id}).json()
+        finally:
+            done.set()
+            worker.join()
+        assert told["status"] == "completed"
+        assert told["training_file"]["examples"] == 40
+        assert time.monotonic() - begun < 55
+
+    def test_whoever_has_waited_enough_gets_what_is_known(self, tenant: Tenant) -> None:
+        file_id = upload(tenant, different(40))
+        begun = time.monotonic()
+        told = tenant.client.post(ROUTE, params={"wait": 1.2},
+                                  json={"model": "gpt-4o-mini", "training_file": file_id}).json()
+        assert time.monotonic() - begun >= 1.2
+        assert (told["status"], told["verdict"]) == ("pending", None)
+        assert told["training_file"]["status"] == "pending"

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from service import commands
+from service.datasets.analysis import trained
 from tests.worker.training.conftest import Run, chats
 from worker.training.counting import Counted, Record, Refused, read_lines
 from worker.training.plan import ExitCode
@@ -78,3 +79,10 @@ def test_of_a_line_without_end_only_the_beginning_is_held(ending: bytes) -> None
     mebibyte = 1024 * 1024
     lines = list(read_lines(io.BytesIO(b"first\n" + b"x" * 20 * mebibyte + ending)))
     assert [len(line) for line in lines] == [6, 8 * mebibyte] + ([4] if ending == b"\nlast" else [])
+
+
+def test_the_house_reads_its_records_as_they_are_written() -> None:
+    for ours, theirs in ((trained.Counted, Counted), (trained.Refused, Refused)):
+        assert [(each.name, each.type) for each in msgspec.structs.fields(ours)] == [
+            (each.name, each.type) for each in msgspec.structs.fields(theirs)]
+        assert ours.__struct_config__.tag == theirs.__struct_config__.tag

@@ -6,25 +6,18 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 
 from service import commands
 from service.catalog.base_models import BaseModelEntry
 from service.datasets.analysis.report import TokenStats
-from service.datasets.analysis.tokens import TokenSums, stats
+from service.datasets.analysis.trained import TrainedSums
 from service.settings import child_environment
 from worker.providers.base import Unavailable
 from worker.providers.local.processes import SECRETS
-from worker.training.counting import Counted, Record, Refused
 
 _log = logging.getLogger(__name__)
-
-
-class NotCounted(Exception):
-    """There is no such count here and now; the message says why."""
 
 
 def count_as_trained(chunks: Iterable[bytes], entry: BaseModelEntry, advance: Callable[[int], None]) -> tuple[
@@ -33,12 +26,9 @@ def count_as_trained(chunks: Iterable[bytes], entry: BaseModelEntry, advance: Ca
 
     `advance` hears how many are done. Raises NotCounted, Unavailable, and whatever `chunks` raises.
     """
-    told, source = _Sums(), _Source(chunks)
-    for record in _run(commands.count_tokens(str(entry.directory.absolute()), entry.context_length), source):
-        if isinstance(record, Refused):
-            raise NotCounted(record.problem)
-        told.add(record)
-        advance(record.bytes)
+    told, source = TrainedSums(), _Source(chunks)
+    for line in _run(commands.count_tokens(str(entry.directory.absolute()), entry.context_length), source):
+        advance(told.add(line))
     return told.stats(entry.id, entry.context_length), source.bytes
 
 
@@ -52,34 +42,6 @@ def extrapolated(part: TokenStats, factor: float) -> TokenStats:
         messages=scaled(part.messages), histogram=[(bound, scaled(number)) for bound, number in part.histogram],
         over_context=[msgspec.structs.replace(each, examples=scaled(each.examples), tokens=scaled(each.tokens),
                                               lines=[]) for each in part.over_context])
-
-
-@dataclass
-class _Sums:
-    """What the process told so far."""
-
-    lines: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    answers: int = 0
-    trained: int = 0
-    learned: int = 0
-    messages: int = 0
-
-    def add(self, more: Counted) -> None:
-        self.lines += more.lines
-        self.lengths += more.lengths
-        self.answers += more.answers
-        self.trained += more.trained
-        self.learned += more.learned
-        self.messages += more.messages
-
-    def stats(self, tokenizer: str, context: int) -> TokenStats:
-        roles = {"assistant": self.answers, "other": sum(self.lengths) - self.answers}
-        told = stats(TokenSums(by_role=roles, trainable=self.learned, messages=self.messages),
-                     np.array(self.lengths, np.uint32), np.array(self.lines, np.uint32), tokenizer=tokenizer,
-                     contexts=(context,))
-        told.by_role, told.total, told.billed, told.uncertain = roles, sum(self.lengths), self.trained, 0
-        return told
 
 
 class _Source:
@@ -105,7 +67,7 @@ class _Source:
             process.stdin.close()
 
 
-def _run(command: list[str], source: _Source) -> Iterator[Record]:
+def _run(command: list[str], source: _Source) -> Iterator[bytes]:
     """What the process tells, while a thread feeds it. It is gone when this ends, however it ends."""
     environment = child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in SECRETS), None))
     with tempfile.TemporaryFile() as said, subprocess.Popen(
@@ -114,8 +76,7 @@ def _run(command: list[str], source: _Source) -> Iterator[Record]:
         feeder.start()
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                yield msgspec.json.decode(line, type=Counted | Refused)
+            yield from process.stdout
             code = process.wait()
         finally:
             process.kill()

@@ -2,7 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 
 import phonenumbers
 
@@ -30,14 +32,10 @@ def _is_somebody(value: bytes, match: re.Match[bytes]) -> bool:
 _REGIONS = ("GB", "DE", "FR", "ES", "IT", "NL", "IN", "BR", "AU", "JP")
 
 
-def _numbers(text: str, regions: Sequence[str | None]) -> list[phonenumbers.PhoneNumber]:
-    found = []
+def _numbers(text: str, regions: Sequence[str | None]) -> Iterator[phonenumbers.PhoneNumber]:
     for region in regions:
-        try:
-            found.append(phonenumbers.parse(text, region))
-        except phonenumbers.NumberParseException:
-            continue
-    return found
+        with suppress(phonenumbers.NumberParseException):
+            yield phonenumbers.parse(text, region)
 
 
 def _is_fiction(number: phonenumbers.PhoneNumber) -> bool:
@@ -49,6 +47,7 @@ def _is_fiction(number: phonenumbers.PhoneNumber) -> bool:
                                                   r"|8081570", national) is not None
 
 
+@lru_cache(maxsize=4096)
 def _is_phone(text: str, regions: Sequence[str | None]) -> bool:
     digits = re.sub(r"\D", "", text)
     if len(set(digits)) < 4 or "1234567" in digits:
@@ -124,10 +123,10 @@ CONTACTS: tuple[Detector, ...] = (
              (rb"\+\d(?:[ ().-]{0,2}\d){7}", rb"\(\d{3}\) ?\d{3}[ .-]\d{4}\b", rb"\b\d{3}[.-]\d{3}[.-]\d{4}\b"),
              re.compile(rb"(?<![\w.,/=-])(?P<value>\+\d(?:[ ().-]{0,2}\d){7,14}|\(\d{3}\) ?\d{3}[ .-]\d{4}"
                         rb"|(?:1[ .-])?\d{3}(?P<gap>[.-])\d{3}(?P=gap)\d{4})(?![\w/=-]|[.,]\d)"),
-             _is_formed_phone, reach=32, ahead=32, shown=2),
+             _is_formed_phone, reach=32, ahead=32, shown=2, cost=2),
     Detector("phone", "a phone number", "contact", "[PHONE]", (_SAID + _BETWEEN + rb"[\d(]",),
              re.compile(_SAID + _BETWEEN + rb"(?P<value>\(?0?\d(?:[ ()./-]{0,2}\d){7,12})(?![\w/=-]|[.,]\d)"),
-             _is_announced_phone, reach=48, ahead=32, shown=2),
+             _is_announced_phone, reach=48, ahead=32, shown=2, cost=10),
     Detector("ip_address", "an IP address", "contact", "[IP]",
              (rb"\d\.\d{1,3}\.\d{1,3}\.\d", rb"(?::[0-9A-Fa-f]{1,4}){6}:[0-9A-Fa-f]"),
              re.compile(rb"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){7})(?![\w]"

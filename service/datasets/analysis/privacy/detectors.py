@@ -36,6 +36,8 @@ class Detector:
     "Bytes after it in which the pattern is looked for; a match that meets the end of them is followed further."
     shown: int = 4
     "Last characters of a value that a finding may show."
+    cost: int = 1
+    "How long a check takes, against that of a key."
 
 
 _PLACEHOLDERS = re.compile(

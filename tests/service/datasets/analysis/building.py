@@ -16,12 +16,12 @@ def chat(user: str, assistant: str, *, system: str | None = None) -> list[Said]:
     return said if system is None else [("system", system, False), *said]
 
 
-def batch_of(examples: Sequence[list[Said]], *, first_line: int = 1) -> Batch:
+def batch_of(examples: Sequence[list[Said]], *, first_line: int = 1, begins: bool = True) -> Batch:
     texts = [text for example in examples for _, text, _ in example]
     ids, offsets = toktok._encoding("o200k_base").encode_batch_to_numpy(texts)
     firsts = np.concatenate([[0], np.cumsum([len(example) for example in examples])]).astype(np.int64)
     return Batch(list(range(first_line, first_line + len(examples))), list(examples), ids, offsets.astype(np.int64),
-                 firsts, np.zeros(len(examples), np.uint32))
+                 firsts, np.zeros(len(examples), np.uint32), begins)
 
 
 def prose(dice: random.Random, *, words: int) -> str:

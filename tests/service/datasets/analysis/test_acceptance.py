@@ -3,15 +3,14 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.datasets.analysis.acceptance import Taken, acceptance
-from service.datasets.analysis.quotes import delimiters
+from service.datasets.analysis.quotes import delimiters, marks
 from service.datasets.analysis.rich import accept_rich
-from service.datasets.validation.formats import Format, explain, read
+from service.datasets.validation.formats import Format, check, read
 from tests.service.datasets.analysis.lines_of_data import chats, completions, lines, pairs
 
 CLEAN: dict[Format, dict[str, Any]] = {
@@ -24,13 +23,7 @@ CLEAN: dict[Format, dict[str, Any]] = {
 
 
 def take(form: Format, given: list[bytes]) -> Taken:
-    ends = np.cumsum([len(line) + 1 for line in given])
-    data = b"\n".join(given)
-    return acceptance(form).take(data, given, delimiters(data, ends))
-
-
-def quotes(line: bytes) -> int:
-    return int(delimiters(line, np.array([len(line)]))[0])
+    return acceptance(form).take(b"\n".join(given), given)
 
 
 def check_taken(form: Format, given: list[bytes]) -> None:
@@ -41,7 +34,7 @@ def check_taken(form: Format, given: list[bytes]) -> None:
     for row, shape in zip(taken.rows, taken.shapes, strict=True):
         texts = taken.texts[at:at + len(shape.roles)]
         at += len(shape.roles)
-        assert explain(given[row], 1, form) == []
+        assert check(given[row], 1, form) == []
         assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(given[row], form)
     assert at == len(taken.texts)
 
@@ -92,10 +85,10 @@ class TestRich:
     @given(lines(chats()))
     @settings(max_examples=200, deadline=None)
     def test_a_chat_that_is_accepted_has_no_findings(self, line: bytes) -> None:
-        accepted = accept_rich(line, quotes(line))
+        accepted = accept_rich(line)
         if accepted is not None:
             shape, texts = accepted
-            assert explain(line, 1, "chat") == []
+            assert check(line, 1, "chat") == []
             assert [*zip(shape.roles, texts, shape.trained, strict=True)] == read(line, "chat")
 
     def test_calls_that_are_answered_are_accepted(self) -> None:
@@ -108,22 +101,41 @@ class TestRich:
             {"role": "tool", "tool_call_id": "1", "content": "here"},
             {"role": "assistant", "content": "There.", "weight": 1}], "tools": tools}
         line = json.dumps(value).encode()
-        accepted = accept_rich(line, quotes(line))
+        accepted = accept_rich(line)
         assert accepted is not None
         assert accepted[0].roles == ("tools", "user", "assistant", "call", "tool", "assistant")
         call["function"] = {"name": "find", "arguments": '{"city": 3}'}
         wrong = json.dumps(value).encode()
-        assert accept_rich(wrong, quotes(wrong)) is None
+        assert accept_rich(wrong) is None
 
     def test_an_example_that_ends_untrained_is_left(self) -> None:
         value = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}
         line = json.dumps(value).encode()
-        assert accept_rich(line, quotes(line)) is None
+        assert accept_rich(line) is None
 
 
-class TestDelimiters:
-    @given(st.lists(st.text(st.sampled_from('a"\\'), max_size=12), min_size=1, max_size=5))
-    def test_counts_as_a_reader_would(self, given: list[str]) -> None:
+WORDS = st.sampled_from(["", "x", "é", "\x00", "\ud800", 'a":', '"', "\\", "user"])
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "bot"]),
+     "content": WORDS | st.none()},
+    optional={"name": WORDS, "weight": st.sampled_from([0, 1, 2, True, 1.0, None]), "x": WORDS})
+
+
+@given(st.lists(MESSAGES, max_size=4), st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]))
+def test_the_fast_way_never_passes_what_the_slow_way_finds(messages: list[Any], separators: tuple[str, str]) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps({"messages": messages}, separators=separators, ensure_ascii=ascii_only)
+        line = text.encode(errors="surrogatepass")
+        check_taken("chat", [line])
+        if accept_rich(line) is not None:
+            assert check(line, 1, "chat") == []
+
+
+class TestMarks:
+    @given(st.lists(st.text(st.sampled_from('a"\\u0\0'), max_size=12), min_size=1, max_size=5))
+    def test_are_what_a_reader_would_see(self, given: list[str]) -> None:
         encoded = [json.dumps(text).encode() for text in given]
-        data = b"\n".join(encoded)
-        assert delimiters(data, np.cumsum([len(line) + 1 for line in encoded])).tolist() == [2] * len(given)
+        seen = marks(b"\n".join(encoded))
+        assert [delimiters(line) for line in encoded] == [2] * len(given)
+        assert seen.delimiters == 2 * len(given)
+        assert seen.spells_nul == any("\0" in text for text in given)

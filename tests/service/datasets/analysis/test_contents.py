@@ -3,6 +3,7 @@
 
 import json
 import random
+import time
 
 import pytest
 
@@ -49,6 +50,20 @@ class TestPrivateData:
         assert "and 2 more" in findings[0].message
         assert "ann" not in findings[0].message
         assert summary == {"counts": {"email": 4}, "examples": {"any": 2, "contact": 2}}
+
+    @pytest.mark.parametrize("unit", ["ann@web.de ", "tel 0123456789 ", "SSN 123-45-678 ", "a@a.", "1 Ab St "])
+    def test_a_text_that_is_nothing_but_triggers_takes_little_time_and_is_told_of(self, unit: str) -> None:
+        began = time.process_time()
+        findings, _, summary = _inspect(chat(unit * (1_000_000 // len(unit)), "No."), chat("Who?", "bob@web.de"))
+        assert time.process_time() - began < 15
+        assert [found.line for found in findings if found.kind == "contact_data"][-1:] == [8]
+        if "unexamined" in summary["counts"]:
+            assert [found.line for found in findings if found.kind == "private_data_unexamined"] == [7]
+
+    def test_of_many_values_in_one_text_a_thousand_are_counted(self) -> None:
+        findings, _, summary = _inspect(chat("ann@web.de " * 1500, "No."))
+        assert [found.kind for found in findings] == ["contact_data", "private_data_unexamined"]
+        assert summary["counts"] == {"email": 1000, "unexamined": 1}
 
     def test_a_match_never_spans_two_texts(self) -> None:
         assert _inspect(chat("joe", "@web.de"), chat("my password:", "hT7x!9qzW"))[0] == []

@@ -50,9 +50,18 @@ class TestInspect:
 
     def test_a_large_file_is_sampled(self) -> None:
         measure = Languages()
-        for _ in range(40):
-            measure.inspect(batch_of([chat("Hi", "Hello")] * 500))
-        assert measure.summary()["sampled"] == 300
+        for block in range(20):
+            asked = [f"What is {block * 1000 + at} in words, and why?" for at in range(1000)]
+            measure.inspect(batch_of([chat(question, "A number.") for question in asked], first_line=1 + block * 1000))
+        assert 100 < measure.summary()["sampled"] < 100 + 2 * 20_000 / 128
+
+    def test_the_sample_is_the_same_however_a_file_is_cut(self) -> None:
+        given = [chat(f"What is {at} in words, and why?", _GERMAN if at % 2 else _ENGLISH) for at in range(2000)]
+        one, first, second = Languages(), Languages(), Languages()
+        one.inspect(batch_of(given, first_line=1))
+        first.inspect(batch_of(given[:700], first_line=1))
+        second.inspect(batch_of(given[700:], first_line=1, begins=False))
+        assert Languages.merge([first.summary(), second.summary()]) == Languages.merge([one.summary()])
 
     def test_summaries_add_up(self) -> None:
         one = {"sampled": 2, "languages": {"de": 2}, "mismatches": 1}

@@ -4,7 +4,9 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from service.datasets.analysis import near_duplicates
 from service.datasets.analysis.near_duplicates import BANDS, bands, groups, heads, overlaps, similarity
 from tests.service.datasets.analysis.building import altered, batch_of, chat, prose
 
@@ -99,6 +101,15 @@ class TestGroups:
         found = heads(stored, release=lambda: released.append(None))
         assert found.tolist() == [*range(100), *range(100)]
         assert len(released) >= BANDS * 2
+
+    def test_keys_are_sorted_in_parts_when_there_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        dice = np.random.default_rng(9)
+        columns = dice.integers(1, 2**63, (2000, BANDS), np.uint64)
+        columns[1000:1200] = columns[:200]
+        expected = heads(columns)
+        monkeypatch.setattr(near_duplicates, "_SORTED", 300)
+        assert heads(columns).tolist() == expected.tolist()
+        assert expected[1000:1200].tolist() == [*range(200)]
 
     def test_the_groups_are_the_same_every_time(self) -> None:
         dice = random.Random(7)

@@ -1,6 +1,8 @@
 """A file in parts is the file: line numbers, counts and columns do not depend on how it was cut."""
 
+import gc
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +121,24 @@ class TestMerge:
         columns = whole(chat("a") + b"\n" + chat("b")).columns
         columns.save(tmp_path / "columns.npz")
         assert columns.load(tmp_path / "columns.npz").exact.tolist() == columns.exact.tolist()
+
+
+    def test_line_endings_are_told_once(self) -> None:
+        found = whole(chat("a") + b"\n" + chat("b") + b"\r\n" + chat("c") + b"\r\n", chat("d") + b"\r\n" + chat("e"))
+        assert [(each.line, each.kind) for each in found.findings if each.line] == [
+            (2, "carriage_returns"), (5, "no_final_newline")]
+        assert not {"carriage_returns", "no_final_newline"} & {*whole(chat("a") + b"\n").report.counts}
+
+    def test_nothing_stays_open_when_a_segment_cannot_be_had(self) -> None:
+        def broken() -> Iterator[Segment]:
+            yield segment(chat("a"))
+            raise OSError
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(OSError, match=r"^$"):
+                merge(broken(), size=1, options=OPTIONS)
+            gc.collect()
 
 
 class TestVerdict:

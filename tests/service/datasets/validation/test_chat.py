@@ -4,20 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from service.datasets.validation import formats
-from service.datasets.validation.acceptance import is_clean
 from service.datasets.validation.findings import Finding
 
 
 def check_chat_line(line: bytes, number: int) -> list[Finding]:
     return formats.check(line, number, "chat")
-
-
-def explain(line: bytes, number: int) -> list[Finding]:
-    return formats.explain(line, number, "chat")
 
 
 ASK = {"role": "user", "content": "What is the weather in Paris?"}
@@ -74,7 +67,7 @@ def test_a_good_example_passes(example: dict[str, Any]) -> None:
     ([1], "Example 7 is not a dictionary."),
 ])
 def test_the_words_are_the_platforms(line: Any, message: str) -> None:
-    assert message in [finding.message for finding in explain(json.dumps(line).encode(), 7)]
+    assert message in [finding.message for finding in check_chat_line(json.dumps(line).encode(), 7)]
 
 
 def test_what_can_be_trained_on_is_only_warned_of() -> None:
@@ -117,27 +110,5 @@ def test_every_problem_of_a_line_is_named() -> None:
 
 
 def test_a_line_of_a_million_problems_is_one_bad_line() -> None:
-    assert len(explain(b'{"a":[' + b"NaN," * 100_000 + b"0]}", 1)) == 100
+    assert len(check_chat_line(b'{"a":[' + b"NaN," * 100_000 + b"0]}", 1)) == 100
     assert len(check(*[5] * 100_000)) == 100
-
-
-WORDS = st.sampled_from(["", "x", "é", "\x00", "\ud800", 'a":', '"', "\\", "user"])
-MESSAGES = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "bot"]),
-     "content": WORDS | st.none()},
-    optional={"name": WORDS, "weight": st.sampled_from([0, 1, 2, True, 1.0, None]), "x": WORDS})
-
-
-@given(st.lists(MESSAGES, max_size=4), st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : ")]))
-def test_the_fast_way_never_passes_what_the_slow_way_finds(messages: list[Any], separators: tuple[str, str]) -> None:
-    for ascii_only in (True, False):
-        text = json.dumps({"messages": messages}, separators=separators, ensure_ascii=ascii_only)
-        line = text.encode(errors="surrogatepass")
-        if is_clean(line):
-            assert explain(line, 1) == []
-
-
-def test_the_fast_way_is_taken() -> None:
-    assert is_clean(json.dumps({"messages": [ASK, {**TELL, "content": 'He said "x": yes\\'}]}).encode())
-    assert not is_clean(b'{"messages":[{"role":"assistant","content":"b","content":"c"}]}')
-    assert not is_clean(b'{"messages":[{"role":"assistant","role":"assistant","content" :"c"}]}')

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets.validation.lines import MAX_LINE_BYTES, Oversize, count_examples, read_lines
+from service.datasets.validation.lines import MAX_LINE_BYTES, Oversize, read_lines
 from service.settings import GiB, MiB
 
 
@@ -37,7 +37,3 @@ def test_a_line_of_two_gigabytes_takes_no_memory() -> None:
     tracemalloc.stop()
     assert found == [(1, b"first"), (2, Oversize(2 * GiB)), (3, b"last")]
     assert peak < 32 * MiB
-
-
-def test_examples_are_lines_that_are_not_blank() -> None:
-    assert count_examples([b"{}\n\n  \r\n{}", b"\n{}"]) == 3

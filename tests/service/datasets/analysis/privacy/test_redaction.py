@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 import uuid
 
 import pytest
@@ -109,6 +110,24 @@ class TestRedact:
         dice = random.Random(5)
         before, after = prose(dice, words=300), "Ünïcödé 日本語 🙂 " + prose(dice, words=300)
         assert redact(f"{before} joe@web.de {after}")[0] == f"{before} [EMAIL] {after}"
+
+    @pytest.mark.parametrize("unit", [
+        "a@", "SSN ", "sk-", "4111 1111 1111 1112 ", "tel 0123456789 ", "sk-aaaaaaaaaaaaaaaaaaaa ",
+        "-----BEGIN PRIVATE KEY-----", "1 Ab St ", "ann@web.de ", "://a:b@"])
+    def test_texts_that_are_nothing_but_triggers_take_linear_time(self, unit: str) -> None:
+        redact(unit)
+        took = []
+        for size in (20_000, 160_000):
+            began = time.process_time()
+            redact(unit * (size // len(unit)))
+            took.append(time.process_time() - began)
+        assert took[1] < 24 * took[0] + 0.5
+        assert took[1] < 15
+
+    def test_thousands_of_values_in_one_text_all_go(self) -> None:
+        text, counts = redact("ann@web.de, 4539578763621487 " * 3000)
+        assert counts["email"] == 3000
+        assert "@" not in text
 
     def test_a_secret_longer_than_any_window_goes_whole(self) -> None:
         text, _ = redact("key sk-" + values.token(random.Random(6), 5000) + " end")

@@ -1,0 +1,9 @@
+"""HTTP face of fine-tuning: jobs, what is known before one begins, and what may be trained on or deleted."""
+
+from fastapi import APIRouter
+
+from service.jobs.endpoints import erasure, jobs, policies, preflights
+
+router = APIRouter()
+for part in (jobs, policies, erasure, preflights):
+    router.include_router(part.router)
