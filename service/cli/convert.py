@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
@@ -56,9 +56,9 @@ def convert(source: Annotated[str, typer.Argument(help="CSV, TSV, Parquet, JSON 
                 for _ in lines:
                     pass
             elif to == "jsonl":
-                _write(lines, target)
+                _write(lines, target, keep=lambda: outcome.converted > 0)
             else:
-                with _whole(target) as building:
+                with _whole(target, keep=lambda: outcome.converted > 0) as building:
                     outcome.converted = exporting.export(exporting.lines_of(lines), to, building, skip=outcome.skip)
         except CannotBeConverted as wrong:
             _refuse(str(wrong))
@@ -73,7 +73,8 @@ def transform(file: Annotated[Path, typer.Argument(help="Training data in OpenAI
                                                    dir_okay=False)], *,
               steps: Annotated[list[str], typer.Option(
                   "--with", help=f"What to do, one after another: {', '.join(specs.TYPES)}; with options as JSON.")],
-              output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="Where to write.")],
+              output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False,
+                                                   help="Where to write; - is stdout.")],
               force: Force = False) -> None:
     """Deduplicate, redact, shuffle, split, sample training data. Lines that stay keep their bytes. Works offline."""
     try:
@@ -82,28 +83,36 @@ def transform(file: Annotated[Path, typer.Argument(help="Training data in OpenAI
         raise typer.BadParameter(str(wrong), param_hint="--with") from wrong
     if any(isinstance(step, specs.Split) for step in wanted[:-1]):
         raise typer.BadParameter("split comes last: it makes two files.", param_hint="--with")
+    if str(output) == "-" and isinstance(wanted[-1], specs.Split):
+        raise typer.BadParameter("split makes two files, which cannot both be stdout.", param_hint="--output")
     targets = _parts(output) if isinstance(wanted[-1], specs.Split) else [output]
     for each in targets:
         _check_absent(each, force=force)
-    notes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch:
         path = file
         for number, step in enumerate(wanted):
-            for part, target in zip(specs.parts(step), targets if step is wanted[-1]
-                                    else [Path(scratch) / str(number)], strict=True):
-                _transform(step, path, part, target, notes)
-                path = target if step is not wanted[-1] else path
-    for reason, times in notes.items():
-        stderr.print(f"  {times:,} {escape(reason)}")
-    stderr.print(f"Written: {escape(', '.join(str(each) for each in targets))}")
+            into = targets if number == len(wanted) - 1 else [Path(scratch) / str(number)]
+            _transform(step, path, into)
+            path = into[0]
+    _say(f"Written: {escape(', '.join(str(each) for each in targets))}")
 
 
-def _transform(step: specs.Spec, path: Path, part: str | None, target: Path, notes: Counter[str]) -> None:
+def _transform(step: specs.Spec, path: Path, targets: list[Path]) -> None:
+    """One step, and what came of it."""
+    source, written, notes = Source(path), list[int](), Counter[str]()
     try:
-        _write(apply(step, [Source(path)], part=part,
-                     note=lambda reason, times: notes.update({reason: times})), target)
+        for part, target in zip(specs.parts(step), targets, strict=True):
+            lines = _Peeked(apply(step, [source], part=part,
+                                  note=lambda reason, times: notes.update({reason: times})))
+            _write(lines, target)
+            written.append(lines.count)
     except specs.InvalidTransformation as wrong:
         _refuse(str(wrong)[:1].upper() + str(wrong)[1:] + ".")
+    left_out = len(source) - sum(written)
+    kept = (f"{written[0]:,} to train on, {written[1]:,} to validate with" if len(written) > 1 else
+            f"{written[0]:,} of {len(source):,} lines kept" + (f", {left_out:,} left out" if left_out else ""))
+    told = [f"{times:,} times {reason}" for reason, times in notes.items()]
+    _say(f"{step.__struct_config__.tag}: {escape('; '.join([kept, *told]))}")
 
 
 class _Peeked:
@@ -112,9 +121,11 @@ class _Peeked:
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
         self.first = b""
+        self.count = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._lines:
+            self.count += 1
             self.first = self.first or line.partition(b"\n")[0]
             yield line
 
@@ -136,6 +147,8 @@ def _json(text: str) -> Any:
 
 
 def _target(source: str, output: Path | None, to: As, *, force: bool) -> Path:
+    if Path(source).is_dir():
+        _refuse(f"{source}: is a directory.")
     ending = {"sharegpt": "json", "alpaca": "json"}.get(to, to)
     target = output or (Path(source).with_suffix(f".{ending}") if source != "-" else Path("-"))
     if output is None and source != "-" and target == Path(source):
@@ -155,24 +168,25 @@ def _check_absent(target: Path, *, force: bool) -> None:
         _refuse(f"{target} is there already. --force writes over it; -o names another.")
 
 
-def _write(lines: Any, target: Path) -> None:
+def _write(lines: Any, target: Path, *, keep: Callable[[], bool] = lambda: True) -> None:
     """To a file, which appears when it is whole, or to stdout."""
     if str(target) == "-":
         for line in lines:
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         return
-    with _whole(target) as building, building.open("wb") as file:
+    with _whole(target, keep=keep) as building, building.open("wb") as file:
         _write_all(lines, file)
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """Where to write a file that takes its name once it is whole."""
+def _whole(target: Path, *, keep: Callable[[], bool]) -> Iterator[Path]:
+    """Where to write a file that takes its name once it is whole and worth keeping, and else goes."""
     building = target.with_name(f".{target.name}.partial")
     try:
         yield building
-        building.replace(target)
+        if keep():
+            building.replace(target)
     except OSError as trouble:
         _refuse(f"{target}: {trouble.strerror}.")
     finally:
@@ -197,7 +211,7 @@ def _readable(name: str) -> Iterator[Path]:
             with path.open("wb") as spool:
                 shutil.copyfileobj(sys.stdin.buffer, spool)
         if not path.is_file():
-            _refuse(f"{name}: {'is a directory' if path.is_dir() else 'no such file'}.")
+            _refuse(f"{name}: no such file.")
         yield path
 
 
@@ -205,7 +219,7 @@ def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *
     if as_json:
         told = {**found.shown(), "rows": outcome.rows, "converted": outcome.converted, "reasons": dict(outcome.reasons),
                 "remarks": outcome.remarks, "skipped": outcome.skipped,
-                "output": None if target is None else str(target)}
+                "output": None if target is None or not outcome.converted else str(target)}
         console = stderr if str(target) == "-" else stdout
         console.file.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
         return
@@ -221,7 +235,7 @@ def _report(found: Shape, outcome: Outcome, target: Path | None, first: bytes, *
         _say(f"The first: {escape(first.decode(errors='replace')[:_SHOWN])}")
     if target is not None and str(target) != "-":
         following = f" Next: tuneworks validate {escape(str(target))}" if target.suffix == ".jsonl" else ""
-        _say(f"Written: {escape(str(target))}.{following}")
+        _say(f"Written: {escape(str(target))}.{following}" if outcome.converted else "Nothing was written.")
 
 
 def _say(text: str) -> None:

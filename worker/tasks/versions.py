@@ -91,7 +91,7 @@ def _make(plan: Build, directory: Path, running: Running, reviewed: Changes | No
         raise CannotBeMade(_EMPTY)
     detected = {name: value for name, value in (("shape", told.shape), ("mapping", told.mapping)) if value is not None}
     return Built(counted.meter.sha256, counted.meter.bytes, counted.examples,
-                 {"written": counted.examples, "left_out": dict(told.left_out),
+                 {"written": counted.examples, "left_out": dict(told.left_out), "remarks": told.remarks,
                   "skipped": [{"row": row, "reason": reason} for row, reason in told.skipped[:_SHOWN]]}, detected)
 
 

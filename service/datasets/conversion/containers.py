@@ -14,17 +14,17 @@ from msgspec import Raw
 from pyarrow import ArrowException
 from pyarrow.parquet import ParquetFile
 
-from service.datasets.conversion.encodings import UTF_8, encoding_of, starts_as_utf16
-from service.datasets.conversion.examples import Unconvertible
+from service.datasets.conversion.encodings import UTF_8, encoding_of, utf16_of
+from service.datasets.conversion.examples import MAX_ROW_BYTES, TOO_LONG, Unconvertible
 from service.settings import MiB
 
 Container = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 Row = dict[str, Any]
-MAX_ROW_BYTES = 16 * MiB
 _READ = MiB
 _STRUCTURE = re.compile(rb'(["\[\]{},])')
-_STRING_ENDS = re.compile(rb'(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL)
-_AS_TEXT = ("tools", "functions")
+_STRING_ENDS = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z)', re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"]|"")*+(?:"|\Z)')
+_AS_TEXT = {"tools": b"[", "functions": b"[", "input": b"{"}
 """Stay the JSON text that they are, so that nothing about them changes on the way."""
 
 
@@ -36,17 +36,22 @@ def container_of(head: bytes, filename: str) -> Container:
     """How the rows of a file are packed, from its first bytes and its name. Raises UnknownContainer."""
     if head.startswith(b"PAR1"):
         return "parquet"
+    if not head.strip(b"\xef\xbb\xbf \t\r\n\0"):
+        raise UnknownContainer("The file is empty.")
     if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         raise UnknownContainer("The file is compressed or a workbook. Unpack it, or save the sheet as CSV.")
+    utf_16 = utf16_of(head)
+    first = _heading(head.decode(utf_16 or UTF_8, errors="replace"))
+    if utf_16 and first.lstrip("\ufeff ").startswith(("{", "[")):
+        raise UnknownContainer("The file is JSON in UTF-16. Save it as UTF-8.")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"["):
         return "json"
     if text.startswith(b"{"):
         return "jsonl"
     suffix = Path(filename).suffix.lower()
-    first = head.decode("utf-16" if starts_as_utf16(head) else UTF_8, errors="replace").partition("\n")[0]
-    if starts_as_utf16(head) and first.lstrip()[:1] in {"{", "["}:
-        raise UnknownContainer("The file is JSON in UTF-16. Save it as UTF-8.")
+    if any(character < " " and character not in "\t\r" for character in first):
+        raise UnknownContainer("The file is binary: neither JSON nor CSV, TSV or Parquet.")
     if suffix in {".tsv", ".tab"} or (suffix != ".csv" and first.count("\t") > first.count(",")):
         return "tsv"
     if suffix == ".csv" or "," in first or ";" in first:
@@ -76,7 +81,7 @@ def rows(path: Path, container: Container) -> Iterator[Row | Unconvertible]:
 
 def _object(text: bytes) -> Row | Unconvertible:
     if len(text) > MAX_ROW_BYTES:
-        return Unconvertible(f"longer than {MAX_ROW_BYTES // MiB} MB")
+        return Unconvertible(TOO_LONG)
     try:
         members = msgspec.json.decode(text, type=dict[str, Raw])
         return {name: _value(name, bytes(value)) for name, value in members.items()}
@@ -87,7 +92,7 @@ def _object(text: bytes) -> Row | Unconvertible:
 
 
 def _value(name: str, text: bytes) -> Any:
-    return text.decode() if name in _AS_TEXT and text.startswith(b"[") else msgspec.json.decode(text)
+    return text.decode() if text[:1] == _AS_TEXT.get(name) else msgspec.json.decode(text)
 
 
 def _lines(path: Path) -> Iterator[Row | Unconvertible]:
@@ -132,63 +137,92 @@ def _cut(chunks: Iterator[bytes]) -> Iterator[bytes | Unconvertible]:  # noqa: C
             depth += (token in b"[{") - (token in b"]}")
             if token == b"[" and depth == 1:
                 kept = at
-            elif depth == 0 or (token == b"," and depth == 1):
+            elif depth <= 0 or (token == b"," and depth == 1):
                 element += data[kept:found.start()]
                 if element.strip():
-                    yield Unconvertible(f"longer than {MAX_ROW_BYTES // MiB} MB") if is_long else bytes(element)
+                    yield Unconvertible(TOO_LONG) if is_long else bytes(element)
                 element, kept, is_long = bytearray(), at, False
-                if depth == 0:
+                if depth <= 0:
+                    yield from _after(data[at:], chunks)
                     return
         element += data[kept:]
         if len(element) > MAX_ROW_BYTES:
             element, is_long = bytearray(b"{"), True
-    if element.strip():
-        yield Unconvertible("cut off: the file ends within it")
+    yield Unconvertible("cut off: the file ends within the array")
+
+
+def _after(rest: bytes, chunks: Iterator[bytes]) -> Iterator[Unconvertible]:
+    if any(each.strip() for each in itertools.chain([rest], chunks)):
+        yield Unconvertible("something behind the end of the array")
+
+
+def _heading(text: str) -> str:
+    """The first line without what stands in quotes."""
+    return _QUOTED.sub("", text).partition("\n")[0]
 
 
 def _table(path: Path) -> Iterator[Row | Unconvertible]:
     encoding = encoding_of(path)
     # what is not UTF-8 in a file that is becomes half of a pair, so that its row is skipped and not damaged
     with path.open(encoding=encoding, errors="surrogateescape" if encoding == UTF_8 else "replace", newline="") as text:
-        first = text.readline(MAX_ROW_BYTES)
+        delimiter = max("\t,;|", key=_heading(text.read(_READ)).count)
         text.seek(0)
-        delimiter = max("\t,;|", key=first.count)
         csv.field_size_limit(MAX_ROW_BYTES)
-        reader = csv.reader(iter(lambda: _bounded(text), ""), delimiter=delimiter)
-        header = None
+        lines = _Lines(text)
+        records = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            header = _distinct(next(records, []))
+        except csv.Error as wrong:
+            raise UnknownContainer(f"The first line, which names columns, cannot be read: {_why(wrong)}.") from wrong
         while True:
+            lines.held = 0
             try:
-                fields = next(reader)
+                fields = next(records)
             except StopIteration:
                 return
-            except csv.Error:
-                yield Unconvertible("a field that is too long or quoted wrongly")
+            except csv.Error as wrong:
+                yield Unconvertible(_why(wrong))
                 continue
-            except Unconvertible as too_long:
-                yield too_long
-                continue
-            if header is None:
-                header = _headings(fields)
-            elif any(fields):
+            if any(fields):
                 yield (dict(zip(header, fields, strict=True)) if len(fields) == len(header)
-                       else Unconvertible(f"{len(fields)} fields under {len(header)} headings"))
+                       else Unconvertible("more fields than headings" if len(fields) > len(header)
+                                          else "fewer fields than headings"))
 
 
-def _bounded(text: TextIO) -> str:
-    """The next line, "" at the end. Raises Unconvertible, with the line read past, for one too long to be held."""
-    line = text.readline(MAX_ROW_BYTES)
-    if len(line) < MAX_ROW_BYTES or line.endswith(("\n", "\r")):
+class _Lines:
+    """Lines of a table. One record of it may not be longer than what is held of it."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self.held = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_ROW_BYTES)
+        self.held += len(line)
+        if not line:
+            raise StopIteration
+        if self.held >= MAX_ROW_BYTES:
+            while line and not line.endswith(("\n", "\r")):
+                line = self._text.readline(MAX_ROW_BYTES)
+            raise csv.Error(TOO_LONG)
         return line
-    while line and not line.endswith(("\n", "\r")):
-        line = text.readline(MAX_ROW_BYTES)
-    raise Unconvertible(f"longer than {MAX_ROW_BYTES // MiB} MB")
 
 
-def _headings(fields: list[str]) -> list[str]:
+def _why(wrong: csv.Error) -> str:
+    told = str(wrong)
+    if told == TOO_LONG or "field larger" in told:
+        return TOO_LONG
+    return "a quote that is never closed" if "end of data" in told else "quotes within a quoted field, not doubled"
+
+
+def _distinct(header: list[str]) -> list[str]:
     """Each heading once: a second `answer` is `answer (2)`."""
     seen = Counter[str]()
     made = []
-    for name in fields:
+    for name in (each.strip() for each in header):
         seen[name] += 1
         made.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return made
@@ -197,7 +231,9 @@ def _headings(fields: list[str]) -> list[str]:
 def _parquet(path: Path) -> Iterator[Row | Unconvertible]:
     """Batches of rows. A struct column has every key in every row; keys that are null were not there, and go."""
     with _opened(path) as file:
-        for batch in file.iter_batches(batch_size=256):
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+        for batch in file.iter_batches(batch_size=max(1, min(256, 2 * MAX_ROW_BYTES // max(1, longest)))):
             for row in batch.to_pylist():
                 yield {name: _without_nulls(value) for name, value in row.items()}
 

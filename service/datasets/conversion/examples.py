@@ -7,6 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from service.datasets.validation.lines import MAX_LINE_BYTES
+from service.settings import MiB
+
+MAX_ROW_BYTES = MAX_LINE_BYTES
+TOO_LONG = f"longer than {MAX_ROW_BYTES // MiB} MB"
+
 
 class Unconvertible(ValueError):
     """A row makes no example; the message says why, in few words and without the row's own."""
@@ -25,11 +31,14 @@ Example = dict[str, Any]
 def encode(example: Example) -> bytes:
     """The line of an example, with its newline. Raises Unconvertible for what JSON cannot hold."""
     try:
-        return f"{written(example)}\n".encode()
+        line = f"{written(example)}\n".encode()
     except UnicodeEncodeError as half:
         raise Unconvertible("text that is not valid Unicode") from half
     except (ValueError, TypeError, RecursionError) as wrong:
         raise Unconvertible("a value that JSON cannot hold") from wrong
+    if len(line) > MAX_ROW_BYTES:
+        raise Unconvertible(TOO_LONG)
+    return line
 
 
 def written(example: Example) -> str:
@@ -75,9 +84,19 @@ def _tool(text: str) -> str:
     return text if "function" in members and "type" in members else f'{{"type": "function", "function": {text}}}'
 
 
-def call_of(value: Any, call_id: str) -> Example:
-    """A call of OpenAI's from {"name": …, "arguments": …} or from the text of it; arguments stay the very text."""
+def calls_of(value: Any) -> list[Example]:
+    """Calls without their ids, from {"name": …, "arguments": …}, a list of such, or the text of either.
+
+    Arguments stay the very text.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    called = raw(text, list[Raw]) if text.lstrip().startswith("[") else [text]
+    if not called:
+        raise Unconvertible("a turn that calls nothing")
+    return [_call(each) for each in called]
+
+
+def _call(text: Any) -> Example:
     members = raw(text, dict[str, Raw])
     name = raw(members.get("name", b"null"), str | None)
     if not name:
@@ -85,4 +104,4 @@ def call_of(value: Any, call_id: str) -> Example:
     arguments = bytes(members.get("arguments", members.get("parameters", Raw(b"{}")))).decode()
     if arguments.startswith('"'):
         arguments = raw(arguments, str)
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}

@@ -124,6 +124,8 @@ def _single(line: bytes) -> dict[str, str]:
     said = {str(message["role"]): message.get("content") for message in messages}
     if not all(isinstance(content, str) for content in said.values()):
         raise Unconvertible("content that is not a text")
+    if not all(str(content).strip() for content in said.values()):
+        raise Unconvertible("a text that is empty")
     return {"system": "", **said}  # type: ignore[dict-item]  # checked above
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from service.datasets.conversion.containers import Row
-from service.datasets.conversion.examples import Example, Unconvertible, Verbatim, call_of, own, tools_of, written
+from service.datasets.conversion.examples import Example, Unconvertible, Verbatim, calls_of, own, tools_of, written
 from service.datasets.conversion.mending import mended
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
-          "bot": "assistant", "model": "assistant", "system": "system", "developer": "developer", "tool": "tool",
+          "bot": "assistant", "model": "assistant", "system": "system", "developer": "developer", "tool": "result",
           "function_call": "call", "tool_call": "call", "observation": "result", "function_response": "result",
           "tool_response": "result"}
 _TALKS = ("conversations", "conversation", "messages", "dialog")
@@ -111,13 +111,16 @@ LAYOUTS: dict[str, Callable[[Row], Example]] = {
 
 
 def layout_of(row: Row) -> str | None:
-    """The layout whose keys a row has."""
-    talks = any(name in row for name in _TALKS[:2])
-    pairs = "chosen" in row and "rejected" in row
-    found = (("openai_preference", all(row.get(name) is not None for name in PAIR)),
+    """The layout whose keys a row has; a table has every key in every row, so those without a value count last."""
+    return _layout({name for name, value in row.items() if value is not None}) or _layout(set(row))
+
+
+def _layout(names: set[str]) -> str | None:
+    talks, pairs = not names.isdisjoint(_TALKS[:2]), names >= {"chosen", "rejected"}
+    found = (("openai_preference", names >= set(PAIR[:2])),
              ("sharegpt_preference", talks and pairs), ("preference", pairs), ("sharegpt", talks),
-             ("messages", row.get("messages") is not None), ("alpaca", "instruction" in row and "output" in row),
-             ("prompt_completion", "prompt" in row and any(name in row for name in _ANSWERS)))
+             ("messages", "messages" in names), ("alpaca", names >= {"instruction", "output"}),
+             ("prompt_completion", "prompt" in names and not names.isdisjoint(_ANSWERS)))
     return next((name for name, fits in found if fits), None)
 
 
@@ -132,7 +135,6 @@ def _talk(row: Row) -> list[Example]:
 def _turns(turns: list[Any], name: str) -> list[Example]:
     """OpenAI's messages from turns; ids of calls are counted through the example, so they are the same each time."""
     made: list[Example] = []
-    calls, unanswered = 0, list[str]()
     for turn in turns:
         if isinstance(turn, str) and len(turns) == 1:
             turn = {"role": "assistant", "content": turn}  # noqa: PLW2901 - an answer without its wrapping
@@ -141,26 +143,24 @@ def _turns(turns: list[Any], name: str) -> list[Example]:
         if "role" in turn and ("tool_calls" in turn or "tool_call_id" in turn):
             made.append(turn)
             continue
-        role = _ROLES.get(str(turn.get("from", turn.get("role"))).lower())
-        said = turn.get("value", turn.get("content"))
-        if role is None:
-            raise Unconvertible(f"a turn of '{name}' by nobody known")
-        if role == "call":
-            calls += 1
-            unanswered.append(f"call_{calls}")
-            call = call_of(said, unanswered[-1])
-            if made and made[-1].get("tool_calls"):
-                made[-1]["tool_calls"].append(call)
-            else:
-                made.append({"role": "assistant", "tool_calls": [call]})
-        elif role == "result":
-            if not unanswered:
-                raise Unconvertible("a result without a call")
-            result = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-            made.append({"role": "tool", "tool_call_id": unanswered.pop(0), "content": result})
+        message = _message(turn, name)
+        if "tool_calls" in message and made and made[-1].get("tool_calls"):
+            made[-1]["tool_calls"] += message["tool_calls"]
         else:
-            made.append(_said(role, text(said, name, empty=True)))
-    return made
+            made.append(message)
+    return mended(made)
+
+
+def _message(turn: Example, name: str) -> Example:
+    role = _ROLES.get(str(turn.get("from", turn.get("role"))).lower())
+    said = turn.get("value", turn.get("content"))
+    if role is None:
+        raise Unconvertible(f"a turn of '{name}' by nobody known")
+    if role == "call":
+        return {"role": "assistant", "tool_calls": calls_of(said)}
+    if role == "result":
+        return _said("tool", said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+    return _said(role, text(said, name, empty=True))
 
 
 def _answer(row: Row, name: str) -> list[Example]:

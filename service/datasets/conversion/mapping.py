@@ -14,6 +14,7 @@ _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 _ASKED = ("question", "prompt", "instruction", "query", "input", "user", "text", "sentence", "message", "title")
 _ANSWERED = ("answer", "response", "completion", "output", "assistant", "label", "target", "reply", "category",
              "summary")
+_SHOWN = 500
 _MORE = ("context", "passage", "document", "background")
 
 
@@ -88,12 +89,17 @@ def _template(role: str, template: str, columns: set[str]) -> Callable[[Row], st
     if not named and role != "system" and len(template.split()) <= 1:  # a slip, and no text to train on in every row
         unknown = [template]
     if unknown:
-        raise InvalidMapping(f"There is no column {unknown[0]!r}. Columns are {', '.join(sorted(columns))[:500]}.")
+        raise InvalidMapping(f"There is no column {unknown[0]!r}. Columns are {listed(columns)}.")
 
     def fill(row: Row) -> str:
         filled = _PIECE.sub(lambda found: _value(row, found[1]) if found[1] else found[0][0], template)
         return filled.strip() if len(named) > 1 else filled  # no gap where one of several columns is empty
     return fill
+
+
+def listed(columns: Iterable[str]) -> str:
+    """The names of columns, the first of very many."""
+    return ", ".join(sorted(columns))[:_SHOWN] or "none"
 
 
 def _value(row: Row, name: str) -> str:

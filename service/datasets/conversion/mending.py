@@ -12,26 +12,31 @@ def is_foreign(row: Any) -> bool:
         return False
     if isinstance(row.get("tools"), str) or isinstance(row.get("system"), str):
         return True
-    return any(_is_loose(call) for message in row["messages"] if isinstance(message, dict)
-               for call in _calls(message))
+    return any(_speaks_otherwise(message) or any(_is_loose(call) for call in _calls(message))
+               for message in row["messages"] if isinstance(message, dict))
 
 
 def mended(talk: list[Example]) -> list[Example]:
     """The messages with arguments as text and each call and result with its id. Raises Unconvertible."""
     made, unanswered, count = list[Example](), list[str](), 0
     for message in talk:
-        if calls := _calls(message):
-            unanswered = []
-            whole = []
-            for call in calls:
-                count += 1
-                whole.append(_whole(call, f"call_{count}"))
-                unanswered.append(whole[-1]["id"])
-            message = {**message, "tool_calls": whole}  # noqa: PLW2901 - the same message, mended
-        elif message.get("role") == "tool":
-            message = _answering(message, unanswered)  # noqa: PLW2901
+        if message.get("role") == "tool":
+            message = _answering(message, unanswered)  # noqa: PLW2901 - the same message, mended
+        elif unanswered:
+            raise Unconvertible("a call without a result")
+        elif calls := _calls(message):
+            whole = [_whole(call, f"call_{number}") for number, call in enumerate(calls, start=count + 1)]
+            count += len(whole)
+            unanswered = [call["id"] for call in whole]
+            message = {**message, "tool_calls": whole}  # noqa: PLW2901
+        elif not message.get("tool_calls", True):
+            message = {name: value for name, value in message.items() if name != "tool_calls"}  # noqa: PLW2901
         made.append(message)
     return made
+
+
+def _speaks_otherwise(message: Example) -> bool:
+    return "role" not in message and "from" in message and "value" in message
 
 
 def _calls(message: Example) -> list[Any]:
@@ -54,9 +59,12 @@ def _whole(call: Any, spare_id: str) -> Example:
         raise Unconvertible("a call without a function")
     if function is call:
         function = {name: call[name] for name in ("name", "arguments") if name in call}
-    arguments = function.get("arguments", {})
+    arguments = function.get("arguments")
     if not isinstance(arguments, str):
-        function = {**function, "arguments": json.dumps(arguments, ensure_ascii=False, allow_nan=False)}
+        text = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+        function = {**function, "arguments": text}
+    elif call.get("id") and call.get("type"):
+        return call
     return {"id": call.get("id") or spare_id, "type": "function", "function": function}
 
 

@@ -11,9 +11,10 @@ import msgspec
 
 from service.datasets.conversion import mapping as mappings
 from service.datasets.conversion.containers import Container, Row, UnknownContainer, container_of, remark, rows
-from service.datasets.conversion.examples import Example, Unconvertible, encode
+from service.datasets.conversion.examples import MAX_ROW_BYTES, Example, Unconvertible, encode
 from service.datasets.conversion.layouts import LAYOUTS, layout_of
 from service.datasets.conversion.mending import is_foreign
+from service.datasets.validation.formats import check
 from service.datasets.validation.formats import detect as detect_format
 from service.settings import MiB
 
@@ -24,6 +25,9 @@ COLUMNS = "columns"
 SHAPES = (NATIVE, *LAYOUTS, COLUMNS)
 _LOOKED_AT = 50
 _KEPT = 1000
+_MOST_REASONS = 100
+_PAIR = b'{"input"'
+_FOREIGN = {"sharegpt", "sharegpt_preference", "preference", "alpaca"}
 _READ = MiB
 
 
@@ -58,6 +62,8 @@ class Outcome:
     remarks: list[str] = field(default_factory=list)
 
     def skip(self, row: int, reason: str) -> None:
+        if reason not in self.reasons and len(self.reasons) >= _MOST_REASONS:
+            reason = "other reasons"
         self.reasons[reason] += 1
         if len(self.skipped) < _KEPT:
             self.skipped.append((row, reason))
@@ -74,53 +80,54 @@ def detect(path: Path, *, filename: str | None = None, layout: str | None = None
         container = container_of(head, filename or path.name)
         if mapping is not None:
             return Shape(container, COLUMNS, mappings.parse(mapping))
-        if layout is None and container == "jsonl" and _is_native(head):
+        if layout is None and container == "jsonl" and _is_native(path):
             return Shape(container, NATIVE)
-        first = [row for row in islice(rows(path, container), _LOOKED_AT) if isinstance(row, dict)]
+        columns, layouts, problem = _first_rows(path, container)
     except (UnknownContainer, mappings.InvalidMapping) as wrong:
         raise CannotBeConverted(str(wrong)) from wrong
     if layout is not None and layout != COLUMNS:
         return Shape(container, layout)
-    found = None if layout == COLUMNS else Counter(layout_of(row) for row in first).most_common(1)
-    if found and found[0][0] is not None:
-        return Shape(container, found[0][0])
-    if not first:
-        raise CannotBeConverted("It has no rows, or none of the first can be read.")
-    columns = sorted({name for row in first for name in row})
+    [(found, _)] = layouts.most_common(1) or [(None, 0)]
+    if found is not None and layout is None:
+        return Shape(container, found)
+    if not columns:
+        raise CannotBeConverted(f"None of its first rows can be read: {problem}." if problem else "It has no rows.")
     guessed = mappings.guess(columns)
     if guessed is None:
         raise CannotBeConverted(
             "It is not clear what its rows say. Name the columns with a mapping, such as user={question} and"
-            f" assistant={{answer}}. Columns are {', '.join(columns)[:500] or 'none'}.")
+            f" assistant={{answer}}. Columns are {mappings.listed(columns)}.")
     return Shape(container, COLUMNS, guessed)
 
 
-def _columns(path: Path, container: Container) -> set[str]:
-    """The names in the first rows, of which not each needs to have all."""
-    first = islice(rows(path, container), _LOOKED_AT)
-    return {name for row in first if isinstance(row, dict) for name in row}
+def _first_rows(path: Path, container: Container) -> tuple[set[str], Counter[str | None], str]:
+    """The columns and layouts of the first rows, and why the first unreadable one cannot be read."""
+    columns, layouts, problem = set[str](), Counter[str | None](), ""
+    for row in islice(rows(path, container), _LOOKED_AT):
+        if isinstance(row, Unconvertible):
+            problem = problem or str(row)
+        else:
+            columns.update(row)
+            layouts[layout_of(row)] += 1
+    return columns, layouts, problem
 
 
-def _is_native(head: bytes) -> bool:
-    """Whether JSON Lines are in a format that can be trained on, so that nothing is to be converted."""
-    lines = [line for line in head.split(b"\n")[:_LOOKED_AT] if line.strip()]
-    readable = lines[:-1] or lines  # the last one may be cut
-    try:
-        first = msgspec.json.decode(readable[0].removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
-        return True  # a broken first line is a finding of validation, with its number
-    if layout_of(first) in {"sharegpt", "sharegpt_preference", "preference", "alpaca"}:
-        return False
-    if any(is_foreign(_decoded(line)) for line in readable):
-        return False
-    return detect_format(readable) is not None
+def _is_native(path: Path) -> bool:
+    """Whether JSON Lines are in a format that can be trained on, so that nothing is to be converted.
 
-
-def _decoded(line: bytes) -> Any:
-    try:
-        return msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+    So are lines of which none can be read: that is a finding of validation, with its number.
+    """
+    votes = Counter[bool]()
+    with path.open("rb") as file:
+        for line in islice(iter(lambda: file.readline(MAX_ROW_BYTES), b""), _LOOKED_AT):
+            try:
+                row = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            if is_foreign(row):
+                return False  # even one call that wants mending would be an error as it is
+            votes[layout_of(row) not in _FOREIGN and detect_format([line]) is not None] += 1
+    return not votes or votes[True] >= votes[False]
 
 
 def convert(path: Path, shape: Shape, outcome: Outcome, *,
@@ -134,7 +141,7 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
         return
     try:
         read = LAYOUTS.get(shape.layout) or mappings.reader(shape.mapping or mappings.Mapping(user=""),
-                                                            _columns(path, shape.container))
+                                                            _first_rows(path, shape.container)[0])
         outcome.remarks += filter(None, [remark(path, shape.container)])
         for number, row in enumerate(rows(path, shape.container), start=1):
             outcome.rows = number
@@ -153,7 +160,12 @@ def convert(path: Path, shape: Shape, outcome: Outcome, *,
 
 def _line(read: Callable[[Row], Example], row: Row, number: int, outcome: Outcome) -> bytes | None:
     try:
-        return encode(read(row))
+        line = encode(read(row))
+        wrong = next((each for each in check(line, number, "preference" if line.startswith(_PAIR) else "chat")
+                      if each.severity == "error"), None)
+        if wrong is None:
+            return line
+        outcome.skip(number, wrong.kind.replace("_", " "))
     except Unconvertible as why:
         outcome.skip(number, str(why))
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):

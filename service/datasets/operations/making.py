@@ -28,6 +28,8 @@ class Told:
     left_out: dict[str, int] = field(default_factory=dict)
     skipped: list[tuple[int, str]] = field(default_factory=list)
     "The first rows that could not be converted, from 1, and why."
+    remarks: list[str] = field(default_factory=list)
+    "Sentences on what had to be supposed, such as an encoding."
 
     def leave_out(self, reason: str, number: int = 1) -> None:
         self.left_out[reason] = self.left_out.get(reason, 0) + number
@@ -61,7 +63,7 @@ def _spec(spec: dict[str, Any], versions: int) -> specs.Spec:
 def convert(path: Path, *, filename: str, shape: str | None, mapping: dict[str, Any] | None, told: Told,
             advance: Advance) -> Iterator[bytes]:
     """The bytes of a version made from one file. Raises CannotBeMade."""
-    outcome = reading.Outcome()
+    outcome = reading.Outcome(skipped=told.skipped, remarks=told.remarks)
     try:
         found = reading.detect(path, filename=filename, layout=shape, mapping=mapping)
         told.shape, told.mapping = found.layout, found.shown()["mapping"]
@@ -70,7 +72,6 @@ def convert(path: Path, *, filename: str, shape: str | None, mapping: dict[str, 
         raise CannotBeMade(str(wrong)) from wrong
     finally:
         told.left_out.update(outcome.reasons)
-        told.skipped = outcome.skipped
 
 
 def transform(spec: dict[str, Any], part: str | None, sources: list[Lines], *, told: Told,

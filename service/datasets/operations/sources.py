@@ -52,7 +52,7 @@ def preview(source: Input, body: SourcePreviewCreate, scratch: Path) -> SourcePr
     if problem is None and told.left_out and len(examples) < body.limit:
         problem = "Left out: " + ", ".join(f"{number} ({reason})" for reason, number in told.left_out.items())
     return SourcePreview(file_id=body.source.file_id, shape=told.shape, mapping=told.mapping, examples=examples,
-                         problem=problem)
+                         problem=problem, remarks=told.remarks)
 
 
 def _fetch(key: str, path: Path) -> bool:

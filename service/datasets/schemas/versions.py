@@ -131,6 +131,7 @@ class SourcePreview(Answer):
     mapping: JSONObject | None
     examples: list[JSONObject] = Field(description="The first lines of the version.")
     problem: str | None = Field(description="Why there are none, or no more, in words.")
+    remarks: list[str] = Field(description="What had to be supposed, in sentences: Its text was read as cp1252.")
 
 
 class Version(Answer):
@@ -153,7 +154,8 @@ class Version(Answer):
     examples: int | None = Field(description="Lines that are not blank.")
     source: JSONObject
     parents: list[str]
-    counts: JSONObject = Field(description="What building it told: rows read, written, and left out by reason.")
+    counts: JSONObject = Field(description="What building it told: lines written, rows left out by reason, and remarks"
+                                           " on what had to be supposed.")
     same_as: str | None = Field(description="An older version of the data set with the very same bytes.")
 
 

@@ -49,7 +49,11 @@ def split(source: Source, spec: Split) -> tuple[Indexes, Indexes]:
     labels = related(source)
     heads, sizes = np.unique(labels, return_counts=True)
     order = np.argsort(scattered(_identities(source)[heads], spec.seed), kind="stable")
-    room = max(1, round(len(source) * (1 - spec.fraction)))
+    if len(heads) < 2:
+        raise InvalidTransformation(
+            f"the {len(source)} examples cannot be split without one part giving away the other: all of them say"
+            " nearly the same or answer the same prompt. Deduplicate them first, or split by hand")
+    room = min(len(source) - 1, max(1, round(len(source) * (1 - spec.fraction)), int(sizes.min())))
     chosen = np.zeros(len(source), np.bool_)
     for at in order:
         if sizes[at] <= room:
@@ -58,10 +62,6 @@ def split(source: Source, spec: Split) -> tuple[Indexes, Indexes]:
         if not room:
             break
     held_out = chosen[labels]
-    if held_out.all() or not held_out.any():
-        raise InvalidTransformation(
-            f"the {len(source)} examples cannot be split without one part giving away the other: too many of them say"
-            " nearly the same or answer the same prompt. Deduplicate them first, or split by hand")
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 

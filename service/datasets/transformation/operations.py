@@ -28,7 +28,7 @@ def apply(spec: Spec, sources: Sequence[Source], *, part: str | None = None, not
           ) -> Iterator[bytes]:
     """The lines of the new version, each with its newline; `part` names which half of a split.
 
-    `note` hears what was left out or changed, and how often. Raises InvalidTransformation.
+    `note` hears what was changed, or could not be, and how often. Raises InvalidTransformation.
     """
     if isinstance(spec, Merge):
         return _merged(sources)
@@ -36,7 +36,7 @@ def apply(spec: Spec, sources: Sequence[Source], *, part: str | None = None, not
     rewrite = _rewriter(spec, note)
     if rewrite is not None:
         return _rewritten(source, rewrite, note)
-    return _chosen(source, _choice(spec, source, part), note)
+    return (line + b"\n" for line in source.lines(_choice(spec, source, part)))
 
 
 def _choice(spec: Spec, source: Source, part: str | None) -> Indexes:
@@ -66,12 +66,6 @@ def _rewriter(spec: Spec, note: Note) -> Callable[[bytes], bytes | None] | None:
         case Prefer():
             return rewriting.preferred
     return None
-
-
-def _chosen(source: Source, order: Indexes, note: Note) -> Iterator[bytes]:
-    if len(order) < len(source):
-        note("not chosen", len(source) - len(order))
-    return (line + b"\n" for line in source.lines(order))
 
 
 def _rewritten(source: Source, rewrite: Callable[[bytes], bytes | None], note: Note) -> Iterator[bytes]:

@@ -14,14 +14,30 @@ from service.datasets.transformation.specs import AddSystemPrompt
 Note = Callable[[str, int], None]
 _LITERAL = re.compile(rb'"(?:[^"\\]|\\.)*+"(\s*:)?|(?<![\w.+-])\d{7,40}(?![\w.])')
 """A string, with the colon that makes it a key, or a whole number long enough to be somebody's."""
+_HAS_CALLS = re.compile(rb'"(?:tool_calls|tool_call_id|tools|functions|function_call)"\s*:')
+_TIES = (b'"id"', b'"tool_call_id"', b'"name"')
+_IDENTIFIER = re.compile(rb'"[\w.-]{1,64}"')
 _SYSTEM = ("system", "developer")
 
 
 def redacted(line: bytes, note: Note) -> bytes:
-    """The line with placeholders for personal data and secrets in its strings, also in JSON within strings."""
+    """The line with placeholders for personal data and secrets in its strings, also in JSON within strings.
+
+    What ties a call to its answer or to its declaration (ids and names) stays, or the line would be broken.
+    """
+    return _redacted(line, note, ties=_HAS_CALLS.search(line) is not None)
+
+
+def _redacted(line: bytes, note: Note, *, ties: bool) -> bytes:
+    key, key_end = b"", 0
+
     def replace(found: re.Match[bytes]) -> bytes:
+        nonlocal key, key_end
         literal = found[0]
-        if found[1] is not None:  # a key
+        if found[1] is not None:
+            key, key_end = literal[:len(literal) - len(found[1])], found.end()
+            return literal
+        if ties and key in _TIES and _IDENTIFIER.fullmatch(literal) and not line[key_end:found.start()].strip():
             return literal
         text = _decoded(literal)
         if text is None or text.startswith("data:"):  # base64 holds anything by chance
@@ -44,7 +60,7 @@ def _decoded(literal: bytes) -> str | None:
 
 def _redacted_text(text: str, note: Note) -> str:
     if text.lstrip()[:1] in {"{", "["} and _is_json(text):
-        return redacted(text.encode(), note).decode()
+        return _redacted(text.encode(), note, ties=False).decode()
     changed, counts = redact(text)
     for kind, number in counts.items():
         note(kind, number)

@@ -111,6 +111,13 @@ class TestCreate:
         [line] = tenant.client.get(f"{DATASETS}/{of}/versions/1/content").content.splitlines()
         assert [each["content"] for each in json.loads(line)["messages"]] == ["Add\n\n1 1", "2"]
 
+    def test_what_had_to_be_supposed_is_told(self, tenant: Tenant) -> None:
+        of = dataset(tenant)
+        table = upload(tenant, "question,answer\nWo?,Im Café\n".encode("cp1252"), purpose="user_data", name="faq.csv")
+        ask(tenant, of, {"type": "file", "file_id": table})
+        work(tenant)
+        assert get(tenant, of, 1)["counts"]["remarks"] == ["Its text was read as cp1252."]
+
     @pytest.mark.parametrize("data", [
         b"\x00\xff" * 100, b"just text", b"[1, 2", b'[{"instruction": 5, "output": [1]}]'])
     def test_what_cannot_be_read_fails_and_says_why(self, tenant: Tenant, data: bytes) -> None:
@@ -262,6 +269,10 @@ class TestPreviewOfASource:
         assert (told["shape"], told["problem"], len(told["examples"])) == ("alpaca", None, 2)
         assert told["examples"][0]["messages"][0]["content"] == "Add 0"
         assert tenant.client.get(DATASETS).json()["data"] == []
+
+    def test_what_had_to_be_supposed_is_told_even_when_rows_are_left_over(self, tenant: Tenant) -> None:
+        told = self.see(tenant, b"question,answer\n" + "Wo?,Im Café\n".encode("cp1252") * 3)
+        assert (told["remarks"], len(told["examples"])) == (["Its text was read as cp1252."], 2)
 
     @pytest.mark.parametrize("data", [b"\x00\x01", b"[1", b"{}\n\xff\xfe{\n", b"PAR1" + b"x" * 50])
     def test_what_is_not_understood_is_said(self, tenant: Tenant, data: bytes) -> None:

@@ -13,7 +13,7 @@ from service.datasets.conversion import exporting
 from tests.service.datasets.conversion.converting import Converted
 from tests.service.datasets.validation.examples import chats, preferences
 
-MANY = settings(max_examples=80, deadline=None,
+MANY = settings(max_examples=40, deadline=None,
                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much,
                                        HealthCheck.too_slow])
 ASKED = {"role": "user", "content": "a"}

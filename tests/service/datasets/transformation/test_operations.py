@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.datasets.transformation import specs
+from service.datasets.transformation import choosing, rewriting, specs
 from service.datasets.transformation.operations import apply
 from service.datasets.transformation.sources import Source
 
@@ -89,6 +89,11 @@ class TestChoosing:
         one, two = some(6)[:3], some(6)[3:]
         assert made({"type": "merge"}, b"\n".join(one), b"\n\n" + lines(*two)) == [line + b"\n" for line in some(6)]
 
+    def test_windows_line_ends_stay_and_blank_lines_go(self, made: Any) -> None:
+        one, two = some(2)
+        kept = made({"type": "merge"}, one + b"\r\n\r\n \t\n\n" + two + b"\r\n")
+        assert kept == [one + b"\r\n", two + b"\r\n"]
+
     def test_an_empty_file_stays_empty(self, made: Any) -> None:
         for asked in ({"type": "shuffle"}, {"type": "drop_invalid"}, {"type": "deduplicate"}):
             assert made(asked, b"") == []
@@ -117,6 +122,40 @@ class TestSplit:
                  for order in (content, content[::-1])]
         assert sides[0] == sides[1]
 
+    @pytest.mark.parametrize(("count", "fraction", "sizes"), [
+        (2, 0.9, (1, 1)), (10, 0.9, (9, 1)), (10, 0.5, (5, 5)), (3, 0.01, (1, 2)), (3, 0.99, (2, 1))])
+    def test_small_files_leave_something_on_both_sides(self, made: Any, count: int, fraction: float,
+                                                       sizes: tuple[int, int]) -> None:
+        parts = [made({"type": "split", "fraction": fraction}, lines(*some(count)), part=part)
+                 for part in ("training", "validation")]
+        assert tuple(map(len, parts)) == sizes
+
+    def test_where_all_groups_are_larger_than_the_part_the_smallest_is_held_out(self, made: Any) -> None:
+        content = lines(*(chat(f"Which {WORDS[asked]} number {asked * 7919}?", f"{answer * 104729} {WORDS[answer]}")
+                          for asked in range(3) for answer in range(3 if asked else 2)))
+        assert len(made({"type": "split", "fraction": 0.9}, content, part="validation")) == 2
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=2, max_size=12), st.integers(0, 99),
+           st.sampled_from([0.3, 0.5, 0.9]))
+    def test_parts_are_disjoint_and_complete_and_never_part_what_is_related(
+            self, tmp_path_factory: pytest.TempPathFactory, said: list[tuple[int, int]], seed: int,
+            fraction: float) -> None:
+        path = tmp_path_factory.getbasetemp() / "split.jsonl"
+        path.write_bytes(lines(*(chat(f"{WORDS[asked]} {asked * 7919}?", f"{WORDS[answer]} {answer * 104729}.")
+                                 for asked, answer in said)))
+        spec = specs.Split(fraction=fraction, seed=seed)
+        if len({asked for asked, _ in said}) == 1:
+            with pytest.raises(specs.InvalidTransformation):
+                choosing.split(Source(path), spec)
+            return
+        training, validation = (each.tolist() for each in choosing.split(Source(path), spec))
+        assert sorted(training + validation) == list(range(len(said)))
+        assert training
+        assert validation
+        assert {said[at][0] for at in training}.isdisjoint(said[at][0] for at in validation)
+        assert [each.tolist() for each in choosing.split(Source(path), spec)] == [training, validation]
+
     def test_what_cannot_be_parted_is_said(self, made: Any) -> None:
         same = lines(*(chat("Which tea?", f"Tea number {number}.") for number in range(20)))
         with pytest.raises(specs.InvalidTransformation, match="giving away"):
@@ -137,6 +176,50 @@ class TestRewriting:
         assert json.loads(value["messages"][1]["tool_calls"][0]["function"]["arguments"])["n"] == 1.5
         assert changed.replace(b"[EMAIL]", b"ann.lee@contoso-mail.net") == line + b"\n"
         assert sum(counted.values()) == 2
+
+    def test_a_card_number_as_a_bare_number_becomes_a_string(self, made: Any) -> None:
+        line = b'{"messages": [], "card": 4539148803436467, "list": [4539148803436467 ,1], "n": 1.4539148803436467}'
+        [changed] = made({"type": "redact"}, lines(line))
+        value = json.loads(changed)
+        assert isinstance(value["card"], str)
+        assert b"4539148803436467 " not in changed
+        assert value["list"] == [value["card"], 1]
+        assert value["n"] == 1.4539148803436467
+
+    def test_what_ties_calls_to_answers_and_tools_is_left(self, made: Any) -> None:
+        number, other = "4539148803436467", "4485275742308327"
+        calls = [{"id": each, "type": "function", "function": {"name": f"n{each}", "arguments": json.dumps(
+            {"id": each, "name": "ann.lee@contoso-mail.net"})}} for each in (number, other)]
+        line = json.dumps({"messages": [
+            {"role": "user", "content": number, "name": "ann.lee@contoso-mail.net"},
+            {"role": "assistant", "tool_calls": calls},
+            *({"role": "tool", "tool_call_id": each, "content": each} for each in (number, other))],
+            "tools": [{"type": "function", "function": {"name": f"n{each}"}} for each in (number, other)]}).encode()
+        [changed] = made({"type": "redact"}, lines(line))
+        value = json.loads(changed)
+        asked, called, *answers = value["messages"]
+        assert number not in asked["content"]
+        assert "@" not in asked["name"]
+        assert [each["id"] for each in called["tool_calls"]] == [each["tool_call_id"] for each in answers] == [
+            number, other]
+        assert [each["function"]["name"] for each in called["tool_calls"]] == [
+            each["function"]["name"] for each in value["tools"]]
+        assert all(number not in each["content"] for each in answers)
+        arguments = json.loads(called["tool_calls"][0]["function"]["arguments"])
+        assert "@" not in arguments["name"]
+        assert number not in arguments["id"]
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.recursive(st.none() | st.integers(0, 10**17) | st.text(max_size=20) | st.sampled_from([
+        "ann.lee@contoso-mail.net", "4539148803436467", 4539148803436467, "+49 30 901820",
+        '{"to": "ann.lee@contoso-mail.net"}', "[4539148803436467]", "DE89370400440532013000"]),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([
+            "id", "name", "tool_calls", "content", "x"]), inner, max_size=4), max_leaves=10), st.booleans())
+    def test_redaction_keeps_json_valid_and_again_changes_nothing(self, value: Any, ascii_: bool) -> None:  # noqa: FBT001
+        def silent(_reason: str, _number: int) -> None: ...
+        once = rewriting.redacted(json.dumps({"messages": value}, ensure_ascii=ascii_).encode(), silent)
+        json.loads(once)
+        assert rewriting.redacted(once, silent) == once
 
     def test_redaction_leaves_pictures_and_keys_alone(self, made: Any) -> None:
         line = b'{"a.b@contoso-mail.net": "data:image/png;base64,AKIAIOSFODNN7EXAMPLQ"}'
@@ -171,8 +254,6 @@ class TestRewriting:
     @settings(max_examples=300, deadline=None)
     @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: json.dumps({"messages": text}).encode()))
     def test_no_line_stops_a_rewrite(self, content: bytes) -> None:
-        from service.datasets.transformation import rewriting  # noqa: PLC0415 - beside what it is about
-
         line = content.replace(b"\n", b" ")
         rewriting.redacted(line, lambda _reason, _number: None)
         rewriting.preferred(line)
