@@ -10,7 +10,7 @@ from service.datasets.validation.findings import Finding, Place
 
 _GROUPS = 100
 _LINES = 20
-Rows = NDArray[np.int64]
+Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Repeats:
 
     @classmethod
     def none(cls) -> "Repeats":
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+        return cls(np.empty(0, np.int32), np.empty(0, np.int32))
 
     def joined(self, other: "Repeats") -> "Repeats":
         """Both; where one's first is like an earlier row by the other's reckoning, all three are one group."""
@@ -40,12 +40,12 @@ class Repeats:
 
 def repeats(hashes: NDArray[np.uint64]) -> Repeats:
     """Rows whose hash an earlier row has."""
-    order = np.argsort(hashes, kind="stable")
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
     ordered = hashes[order]
     same = np.empty(len(order), np.bool_)
     same[:1] = False
     np.equal(ordered[1:], ordered[:-1], out=same[1:])
-    starts = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
+    starts = np.maximum.accumulate(np.where(same, np.int32(0), np.arange(len(order), dtype=np.int32)))
     return _rising(order[same], order[starts[same]])
 
 

@@ -129,8 +129,8 @@ def _near(columns: Columns) -> Repeats:
     heads = near_duplicates.heads(columns.bands, release=columns.release,
                                   skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
     columns.release()
-    rows = np.flatnonzero(heads != np.arange(len(heads)))
-    return Repeats(rows, heads[rows].astype(np.int64))
+    rows = np.flatnonzero(heads != np.arange(len(heads), dtype=np.int32)).astype(np.int32)
+    return Repeats(rows, heads[rows])
 
 
 _KINDS = {Flag.EXACT_DUPLICATE: "exact_duplicate", Flag.NEAR_DUPLICATE: "near_duplicate",

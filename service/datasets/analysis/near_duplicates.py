@@ -25,7 +25,8 @@ _PERMUTATIONS = BANDS * 8
 _SEED = 20261126
 _pack = Struct(f"={_PERMUTATIONS}I").pack
 _SORTED = 1 << 19  # keys at once
-_PAIRS = 1 << 18  # so many are verified at once, in 32 MB
+_PAGES = 1 << 13  # so many pairs are fetched from a file before its pages are let go
+_PAIRS = 1 << 16  # so many are verified at once, in 16 MB
 _NEIGHBOURS = 3  # how many earlier members of a bucket each one is compared with, besides the first
 _HALF = np.uint64(32)
 
@@ -97,8 +98,7 @@ def heads(
         for part in range(parts):
             buckets, rows = _buckets(*_keys_of_part(columns, band, members, (part, parts), release))
             for later, earlier in _candidates(buckets, rows):
-                _join(columns, parents, later, earlier)
-                release()
+                _join(columns, parents, later, earlier, release)
     return parents
 
 
@@ -197,13 +197,18 @@ def _candidates(keys: NDArray[np.uint64], order: NDArray[np.int32]) -> Iterator[
             yield order[part].astype(np.int64), order[earlier[part]].astype(np.int64)
 
 
-def _join(columns: Bands, parents: NDArray[np.int32], later: Indexes, earlier: Indexes) -> None:
+def _join(columns: Bands, parents: NDArray[np.int32], later: Indexes, earlier: Indexes,
+          release: Callable[[], None]) -> None:
     """Put those of the pairs into one group that are indeed alike; the smallest index stays its head."""
     apart = parents[later] != parents[earlier]
     later, earlier = later[apart], earlier[apart]
     if not len(later):
         return
-    alike = similarity(columns[later], columns[earlier]) >= THRESHOLD
+    alike = np.empty(len(later), np.bool_)
+    for start in range(0, len(later), _PAGES):
+        some = slice(start, start + _PAGES)
+        alike[some] = similarity(columns[later[some]], columns[earlier[some]]) >= THRESHOLD
+        release()
     later, earlier = later[alike], earlier[alike]
     while len(later):
         one, two = parents[later], parents[earlier]
