@@ -175,7 +175,10 @@ class TestConvert:
 
     def test_interrupting_leaves_no_partial_file(self, tmp_path: Path) -> None:
         (tmp_path / "big.csv").write_bytes(b"question,answer\n" + b"some question,some answer\n" * 500_000)
-        with subprocess.Popen([sys.executable, "-m", "service.cli", "convert", "big.csv"], cwd=tmp_path,
+        # whoever started the tests in the background had SIGINT ignored, which children inherit
+        program = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+                   " from service.cli import main; main()")
+        with subprocess.Popen([sys.executable, "-c", program, "convert", "big.csv"], cwd=tmp_path,
                               env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
             begun = time.monotonic()
