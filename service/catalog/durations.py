@@ -17,7 +17,7 @@ _PEAKS = (("b200", 2250.0), ("h200", 989.0), ("gh200", 989.0), ("h100 pcie", 756
 _LARGE = 1_000_000_000
 _PART_OF_PEAK = {"large": (0.18, 0.32, 0.45), "small": (0.03, 0.10, 0.25)}
 """Small models leave a GPU waiting; both rows hold what was measured on an H200."""
-_PART_OF_CORES = (0.2, 0.5, 0.8)
+_PART_OF_CORES = (0.1, 0.4, 0.8)
 _CORE_GFLOPS = 60.0
 """Of a core that nobody measured."""
 _STARTUP_SECONDS = (15.0, 45.0, 180.0)

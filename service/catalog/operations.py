@@ -190,14 +190,14 @@ def _tuned_card(tuned: TunedModel, slug: str) -> Model:
 
 
 def note_machine(session: Session, host: str, device: Device, *, devices: int) -> None:
-    """Make known that a machine trains, or that it is still there. The best speed it ever showed counts."""
+    """Make known that a machine trains, or that it is still there."""
     values = {"host": host, "kind": device.kind, "device": device.name, "devices": devices, "cores": device.cores,
               "memory_bytes": device.memory_bytes, "gflops": device.gflops}
     made = insert(TrainingMachine).values(id=new_id("machine_"), **values)
-    changed = {name: values[name] for name in ("devices", "cores", "memory_bytes")}
+    changed = {name: values[name] for name in ("devices", "cores", "memory_bytes", "gflops")}
     session.execute(made.on_conflict_do_update(
         index_elements=[TrainingMachine.host, TrainingMachine.kind, TrainingMachine.device],
-        set_=changed | {"seen_at": func.now(), "gflops": func.greatest(made.excluded.gflops, TrainingMachine.gflops)}))
+        set_=changed | {"seen_at": func.now()}))
 
 
 def note_rate(session: Session, *, base_model: str, tuning: str, device: str, tokens: int, seconds: float) -> None:
