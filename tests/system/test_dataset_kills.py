@@ -5,6 +5,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -55,8 +56,9 @@ class Witness:
         rows = self._rows("tuneworks_app", "select object_key from dataset_segments where object_key is not null")
         found = {}
         for (key,) in rows:
-            [path] = self._data_dir.glob(f"*/{key}")
-            found[key] = (path.stat().st_ino, path.stat().st_mtime_ns)
+            with suppress(FileNotFoundError, StopIteration):  # erased since, when the whole file was read
+                path = next(self._data_dir.glob(f"*/{key}"))
+                found[key] = (path.stat().st_ino, path.stat().st_mtime_ns)
         return found
 
     def fences(self, kind: str) -> dict[str, int]:

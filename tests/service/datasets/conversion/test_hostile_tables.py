@@ -18,9 +18,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
 class TestTables:
     def test_headings_that_cannot_be_read_are_told_in_words(self, small: int, tmp_path: Path) -> None:
         (path := tmp_path / "a.csv").write_bytes(b'"' + b"x" * 3 * small + b"\n" + b"a,b\n" * 3)
-        with pytest.raises(CannotBeConverted, match="headings"):
+        with pytest.raises(CannotBeConverted, match="first line, which names columns"):
             detect(path, filename="a.csv")
-        with pytest.raises(CannotBeConverted, match="headings"):
+        with pytest.raises(CannotBeConverted, match="first line, which names columns"):
             list(convert(path, Shape("csv", "columns", Mapping(user="a", assistant="b")), Outcome()))
 
     def test_a_field_that_is_too_long_costs_its_row_and_no_other(self, small: int, tmp_path: Path) -> None:
