@@ -73,7 +73,7 @@ class TestAnalyse:
     def test_an_interrupt_leaves_no_process_and_no_file(self, tmp_path: Path) -> None:
         path = write(tmp_path / "chats.jsonl", 200_000)
         code = ("import signal, sys; from pathlib import Path; from service.datasets.analysis.running import *\n"
-                "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background\n"
+                "signal.signal(signal.SIGINT, signal.default_int_handler)  # the background ignores it\n"
                 "if __name__ == '__main__': analyse(Path(sys.argv[1]), processes=2, options=Options(full=False))")
         script = tmp_path / "run.py"
         script.write_text(code)
