@@ -1,8 +1,10 @@
 """One row of numbers for each example of a file: what is sorted, compared and looked up without reading it again."""
 
 import mmap
+import os
 import tempfile
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -21,6 +23,7 @@ TYPES: dict[str, Any] = {
     "answer": np.uint64,  # hash of the answer
 }
 BANDS = "bands"
+_READ_ROWS = 1024  # a piece of the file that is read at once, where several of its rows are wanted
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -99,6 +102,18 @@ class Gathering:
             self._files[name].write(np.ascontiguousarray(moved).data)
         self._rows += len(columns)
         self._bands = columns.bands.shape[1]
+
+    def bands(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The bands of these rows, read where they stand and not mapped; before the gathering is closed."""
+        wanted, places = np.unique(rows, return_inverse=True)
+        found = np.empty((len(wanted), self._bands), np.uint64)
+        cuts = np.flatnonzero(np.diff(wanted // _READ_ROWS)) + 1
+        for start, end in pairwise([0, *cuts.tolist(), len(wanted)]):
+            first, last = int(wanted[start]), int(wanted[end - 1])
+            width = found.itemsize * self._bands
+            read = os.pread(self._files[BANDS].fileno(), (last - first + 1) * width, first * width)
+            found[start:end] = np.frombuffer(read, np.uint64).reshape(-1, self._bands)[wanted[start:end] - first]
+        return found[places]
 
     def columns(self) -> Columns:
         """All of them; the flags can be written to."""

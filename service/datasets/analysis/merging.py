@@ -40,8 +40,8 @@ def merge(segments: Iterable[Segment], *, size: int, options: Options) -> Merged
             if segment.is_utf16:
                 break
         columns = whole.gathering.columns()
-    whole.tell_endings()
-    duplicates = _compare(columns, whole.tally, whole.format, options)
+        whole.tell_endings()
+        duplicates = _compare(columns, whole, options)
     report = whole.report(columns, duplicates, size)
     columns.release()
     findings = sorted(whole.tally.kept, key=lambda finding: finding.line or 0)
@@ -110,14 +110,14 @@ class _Whole:
             self._summaries[measure.name] = measure.merge([*before, summaries[measure.name]])
 
 
-def _compare(columns: Columns, tally: Tally, form: Format | None, options: Options) -> Duplicates:
+def _compare(columns: Columns, whole: _Whole, options: Options) -> Duplicates:
     """Compare all examples with each other; what is found is flagged, counted and told."""
-    exact = repeats(columns.exact)
+    tally, exact = whole.tally, repeats(columns.exact)
     _tell(columns, exact, tally, "warning", Flag.EXACT_DUPLICATE)
-    near = _near(columns) if options.full else Repeats.none()
+    near = _near(columns, whole.gathering) if options.full else Repeats.none()
     _tell(columns, near, tally, "info", Flag.NEAR_DUPLICATE)
     # a prompt with several pairs of answers is what preference data is made of
-    against = Repeats.none() if form == "preference" else contradictions(columns.prompt, columns.answer)
+    against = Repeats.none() if whole.format == "preference" else contradictions(columns.prompt, columns.answer)
     _tell(columns, against, tally, "warning", Flag.CONTRADICTION)
     columns.flags[np.unique(against.firsts)] |= np.uint32(Flag.CONTRADICTION)
     columns.flags[columns.tokens > max(options.contexts)] |= np.uint32(Flag.TOO_LONG)
@@ -125,8 +125,8 @@ def _compare(columns: Columns, tally: Tally, form: Format | None, options: Optio
                       groups=exact.joined(near).groups(columns.line), contradicting=against.groups(columns.line))
 
 
-def _near(columns: Columns) -> Repeats:
-    heads = near_duplicates.heads(columns.bands, release=columns.release,
+def _near(columns: Columns, gathering: Gathering) -> Repeats:
+    heads = near_duplicates.heads(columns.bands, release=columns.release, fetch=gathering.bands,
                                   skip=columns.flags & np.uint32(Flag.EXACT_DUPLICATE) != 0)
     columns.release()
     rows = np.flatnonzero(heads != np.arange(len(heads), dtype=np.int32)).astype(np.int32)

@@ -25,7 +25,6 @@ _PERMUTATIONS = BANDS * 8
 _SEED = 20261126
 _pack = Struct(f"={_PERMUTATIONS}I").pack
 _SORTED = 1 << 19  # keys at once
-_PAGES = 1 << 13  # so many pairs are fetched from a file before its pages are let go
 _PAIRS = 1 << 16  # so many are verified at once, in 16 MB
 _NEIGHBOURS = 3  # how many earlier members of a bucket each one is compared with, besides the first
 _HALF = np.uint64(32)
@@ -84,10 +83,12 @@ def groups(columns: Bands, *, skip: NDArray[np.bool_] | None = None) -> list[lis
 
 def heads(
     columns: Bands, *, skip: NDArray[np.bool_] | None = None, release: Callable[[], None] = _nothing,
+    fetch: Callable[[Indexes], Bands] | None = None,
 ) -> NDArray[np.int32]:
     """For each example the index of the first of its group, its own when it stands alone.
 
-    `columns` may lie on disk (a memory map, whose pages `release` lets go); besides it, about 12 bytes for each example
+    `columns` may lie on disk: a memory map, whose pages `release` lets go. Then `fetch` reads the rows of candidates,
+    which stand anywhere: a map would bring in much more than each of them. Besides, about 12 bytes for each example
     are held, and some 40 MB for the part of the keys that is sorted. Those in `skip`, exact duplicates of earlier ones
     for instance, are left alone.
     """
@@ -98,7 +99,7 @@ def heads(
         for part in range(parts):
             buckets, rows = _buckets(*_keys_of_part(columns, band, members, (part, parts), release))
             for later, earlier in _candidates(buckets, rows):
-                _join(columns, parents, later, earlier, release)
+                _join(fetch or columns.__getitem__, parents, later, earlier)
     return parents
 
 
@@ -197,18 +198,13 @@ def _candidates(keys: NDArray[np.uint64], order: NDArray[np.int32]) -> Iterator[
             yield order[part].astype(np.int64), order[earlier[part]].astype(np.int64)
 
 
-def _join(columns: Bands, parents: NDArray[np.int32], later: Indexes, earlier: Indexes,
-          release: Callable[[], None]) -> None:
+def _join(fetch: Callable[[Indexes], Bands], parents: NDArray[np.int32], later: Indexes, earlier: Indexes) -> None:
     """Put those of the pairs into one group that are indeed alike; the smallest index stays its head."""
     apart = parents[later] != parents[earlier]
     later, earlier = later[apart], earlier[apart]
     if not len(later):
         return
-    alike = np.empty(len(later), np.bool_)
-    for start in range(0, len(later), _PAGES):
-        some = slice(start, start + _PAGES)
-        alike[some] = similarity(columns[later[some]], columns[earlier[some]]) >= THRESHOLD
-        release()
+    alike = similarity(fetch(later), fetch(earlier)) >= THRESHOLD
     later, earlier = later[alike], earlier[alike]
     while len(later):
         one, two = parents[later], parents[earlier]

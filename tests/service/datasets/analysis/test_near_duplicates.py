@@ -98,7 +98,7 @@ class TestGroups:
         signed.tofile(tmp_path / "bands")
         stored = np.memmap(tmp_path / "bands", np.uint64, mode="r", shape=signed.shape)
         released: list[None] = []
-        found = heads(stored, release=lambda: released.append(None))
+        found = heads(stored, release=lambda: released.append(None), fetch=lambda rows: signed[rows])
         assert found.tolist() == [*range(100), *range(100)]
         assert len(released) >= BANDS * 2
 
