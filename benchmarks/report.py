@@ -32,9 +32,9 @@ class Line:
         return self.ours / self.theirs if self.better == "more" else self.theirs / self.ours
 
 
-def show(title: str, theirs: str, lines: Sequence[Line]) -> None:
+def show(title: str, theirs: str, lines: Sequence[Line], *, rounds: int = ROUNDS) -> None:
     """Print a table; `theirs` says what we are compared with."""
-    table = Table(title=title, caption=f"theirs: {theirs}\nmedian of {ROUNDS}; load {load()}; {versions()}",
+    table = Table(title=title, caption=f"theirs: {theirs}\nmedian of {rounds}; load {load()}; {versions()}",
                   title_justify="left", caption_justify="left")
     for name in ("", "unit", "ours", "theirs", "ratio"):
         table.add_column(name, justify="left" if name in {"", "unit"} else "right")

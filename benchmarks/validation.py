@@ -90,7 +90,7 @@ def compare(megabytes: int, rounds: int, tokenizer: str) -> None:
         wall, processor, peak = dict[str, float](), dict[str, float](), dict[str, float]()
         for way in _WAYS:
             on_part = way in _ON_PART
-            runs = [alone(way, part if on_part else path, tokenizer) for _ in range(1 if on_part else rounds)]
+            runs = [alone(way, part if on_part else path, tokenizer) for _ in range(rounds)]
             assert way == "bare" or all(run["found"] == (examples_of_part if on_part else examples) for run in runs)
             for kept, name in ((wall, "seconds"), (processor, "processor")):
                 kept[way] = statistics.median(run[name] for run in runs) / (size_of_part if on_part else size)
@@ -107,7 +107,7 @@ def compare(megabytes: int, rounds: int, tokenizer: str) -> None:
              *(Line(f"by the processor: {way}", "MB/s", cores[way] / processor[way], 1 / processor["script"])
                for way in names),
              *(Line(f"memory of the largest process: {way}", "MB", peak[way], peak["script"], better="less")
-               for way in ("basic1", "basic2", "full1", "full2"))])
+               for way in ("basic1", "basic2", "full1", "full2"))], rounds=rounds)
 
 
 def _cut(path: Path, part: Path) -> int:
@@ -176,8 +176,8 @@ def _peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.validation", description=__doc__)
     parser.add_argument("--measure", nargs=2, metavar=("WAY", "FILE"), help=argparse.SUPPRESS)
-    parser.add_argument("--megabytes", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tokenizer", choices=_TOKENIZERS, default=_TOKENIZERS[0])
     parser.add_argument("--huge", choices=("basic", "full"), help="analyse 5 GB with a line of 2 GB instead")
     chosen = parser.parse_args()
