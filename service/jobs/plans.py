@@ -1,4 +1,4 @@
-"""What a provider is told to train: frozen, free of database rows, with every "auto" resolved."""
+"""What a provider is told to train: frozen, free of database rows."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -49,3 +49,25 @@ class TrainingPlan:
     resume: ResumePoint | None = None
     handle: dict[str, Any] | None = None
     "What the provider gave for the last run of this job, if there was one."
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOrder:
+    """One job for a remote server, which resolves every "auto" itself. `key` and `house` go into its metadata."""
+
+    job_id: str
+    key: str
+    "Drawn for this one attempt; by it a job whose answer was lost is found again."
+    house: str
+    "Id of our organization: two houses may share a remote project, and neither may touch the other's jobs."
+    model: str
+    "The name that the server knows it by."
+    training_file: str
+    "The server's id of the uploaded file; where it lies, for a server that has no files."
+    validation_file: str | None
+    method: dict[str, Any]
+    'As the wire has it: {"type": …, <type>: {"hyperparameters": …, …}}, without what only this house knows.'
+    suffix: str | None
+    seed: int
+    metadata: dict[str, str] = field(default_factory=dict)
+    "The caller's own pairs."

@@ -49,6 +49,12 @@ class Work(StrEnum):
     PREFLIGHT = "jobs.preflight"
     PREPARE_JOB = "jobs.prepare"
     TRAIN_JOB = "jobs.train"
+    SUBMIT_JOB = "jobs.submit"
+    FOLLOW_JOB = "jobs.follow"
+    CHECK_CREDENTIAL = "credentials.check"
+    SWEEP_CREDENTIAL = "credentials.sweep"
+    IMPORT_ESTATE = "imports.run"
+    ANNOUNCE_RETIREMENT = "catalog.announce_retirement"
     FAN_OUT_EVENT = "webhooks.fan_out"
     DELIVER_WEBHOOK = "webhooks.deliver"
 
@@ -74,12 +80,19 @@ _QUEUES = {
     Work.PREFLIGHT: Queue.IO,
     Work.PREPARE_JOB: Queue.IO,
     Work.TRAIN_JOB: Queue.TRAINING,
+    Work.SUBMIT_JOB: Queue.IO,
+    Work.FOLLOW_JOB: Queue.IO,
+    Work.CHECK_CREDENTIAL: Queue.IO,
+    Work.SWEEP_CREDENTIAL: Queue.IO,
+    Work.IMPORT_ESTATE: Queue.IO,
+    Work.ANNOUNCE_RETIREMENT: Queue.IO,
     Work.FAN_OUT_EVENT: Queue.WEBHOOKS,
     Work.DELIVER_WEBHOOK: Queue.WEBHOOKS,
 }
 
 
-_LONG = frozenset({Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION})
+_LONG = frozenset({Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION, Work.SUBMIT_JOB,
+                   Work.IMPORT_ESTATE})
 """Work that grows with a file and tells how far it is: what bounds it is that it moves (see `heartbeat`)."""
 _LONG_SECONDS = 12 * 3600.0
 _SHORT_SECONDS = 600.0

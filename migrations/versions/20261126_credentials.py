@@ -1,0 +1,20 @@
+"""provider credentials, their data keys
+
+A migration must not break the code that is running while it is applied: add first, remove one release later.
+A new table with a project_id needs `build_wall(op, "<table>")` (see migrations/walls.py).
+"""
+
+from collections.abc import Sequence
+
+revision: str = 'a0000005credentials'
+down_revision: str | None = 'a0000004preflights'
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,1 @@
+"""Keys to other servers: kept encrypted, checked, never shown again."""

@@ -1,0 +1,205 @@
+"""The seam between jobs and servers that train for money: orders out, what the server said back, no database row out.
+
+    RemoteError
+    ├── Refused         the server said no, and nothing was made: fail the job with its code, message and param
+    ├── Unavailable     nothing was made (refused connection, 429, 503 before the effect): try again later
+    ├── Ambiguous       no answer, or none that can be read: it may have been made. Never send it again: look for it
+    ├── AccessRefused   the credential does not open the door any more (401, 403)
+    └── Gone            the server knows nothing of that id any more
+
+Every call makes one request, or one per page, and none is retried here: who may be asked again, and when, is decided
+where the state is (service/jobs/operations/remote.py). Answers are hostile input: whatever does not fit is left out or
+cut, never raised as another error than those above.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from service.jobs.plans import RemoteOrder
+
+Item = TypeVar("Item")
+
+
+class RemoteState(StrEnum):
+    """What a remote's word for a status comes to. Words that nobody knows are UNKNOWN: shown, waited for, polled on."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_end(self) -> bool:
+        return self in {RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """A job as its server tells it. `body` is the whole answer, cut to what may be stored."""
+
+    id: str
+    status: str
+    "The server's own word."
+    state: RemoteState
+    key: str | None = None
+    "Ours, from the job's metadata; None for a job that is not ours."
+    house: str | None = None
+    "The house that made it, from the job's metadata."
+    created_at: datetime | None = None
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+    "{code, message, param}, where it failed."
+    result_files: tuple[str, ...] = ()
+    finished_at: datetime | None = None
+    estimated_finish: datetime | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """One line of a job's log at the server. `data` of a metrics event carries the step and its losses."""
+
+    id: str
+    created_at: datetime
+    level: Literal["info", "warn", "error"]
+    type: str
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCheckpoint:
+    id: str
+    created_at: datetime
+    step: int
+    model: str
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    id: str
+    filename: str
+    bytes: int
+    purpose: str
+    created_at: datetime
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    id: str
+    created_at: datetime | None
+    owned_by: str
+    shutdown_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list, and the cursor of the next; None at the end."""
+
+    items: tuple[Item, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProgress:
+    """How far a file is uploaded: what must be recorded so that another worker can go on."""
+
+    upload_id: str | None = None
+    part_ids: tuple[str, ...] = ()
+    file_id: str | None = None
+    "Set once the server has the whole file."
+
+
+class RemoteError(Exception):
+    """Parent of what a remote raises. The message never contains the credential."""
+
+
+class Refused(RemoteError):
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.param = code, message, param
+
+
+class Unavailable(RemoteError):
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Ambiguous(RemoteError):
+    pass
+
+
+class AccessRefused(RemoteError):
+    pass
+
+
+class Gone(RemoteError):
+    pass
+
+
+class Source(Protocol):
+    """The original bytes of one of our files."""
+
+    filename: str
+    size: int
+
+    def read(self, start: int = 0) -> Iterator[bytes]: ...
+
+
+class Remote(Protocol):
+    """One server, opened with one credential. Close it after use; no call is made inside a transaction."""
+
+    def close(self) -> None: ...
+
+    def check(self) -> tuple[RemoteModel, ...]:
+        """Ask for the models, the cheapest question that needs the credential. Raises AccessRefused, Unavailable."""
+        ...
+
+    def upload(self, source: Source, begun: UploadProgress) -> Iterator[UploadProgress]:
+        """Send a file, going on from `begun`; each value is to be recorded before the next is asked for."""
+        ...
+
+    def create(self, order: RemoteOrder) -> RemoteJob: ...
+
+    def find(self, key: str) -> tuple[RemoteJob, ...]:
+        """Every job that bears this key, oldest first; a list may lag behind what was made."""
+        ...
+
+    def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:
+        """Newest first."""
+        ...
+
+    def retrieve(self, job_id: str) -> RemoteJob: ...
+
+    def events(self, job_id: str, *, until: str | None) -> tuple[RemoteEvent, ...]:
+        """What came after the event with id `until` (all, for None), oldest first, at most some thousands."""
+        ...
+
+    def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]: ...
+
+    def cancel(self, job_id: str) -> RemoteJob: ...
+
+    def pause(self, job_id: str) -> RemoteJob: ...
+
+    def resume(self, job_id: str) -> RemoteJob: ...
+
+    def files(self, *, after: str | None = None, limit: int = 1000) -> Page[RemoteFile]: ...
+
+    def content(self, file_id: str) -> Iterator[bytes]:
+        """The bytes of a file as they are. A result file may come base64-encoded; whoever reads it must look."""
+        ...
+
+    def delete_file(self, file_id: str) -> None: ...
+
+    def models(self) -> tuple[RemoteModel, ...]: ...
