@@ -8,7 +8,8 @@ from service.jobs import tables as jobs
 from service.kit import work
 from service.kit.database import Base
 from service.tenants import tables as tenants
+from service.usage import tables as usage
 from service.webhooks import tables as webhooks
 
-SLICES = (tenants, events, files, datasets, catalog, jobs, webhooks, work)
+SLICES = (tenants, events, files, datasets, catalog, jobs, webhooks, usage, work)
 metadata = Base.metadata
