@@ -94,9 +94,13 @@ class Poller:
         for turn in await asyncio.to_thread(_claim, room, blocked):
             circuit, bucket = self._servers.of(turn)
             visit = Visit(turn, circuit, bucket, luck=random.random())  # noqa: S311 - spreads load, no secret
-            task = asyncio.create_task(visit.carry_out(client, self._open))
-            self._visits[turn.credential_id] = task
-            task.add_done_callback(lambda _, of=turn.credential_id: self._visits.pop(of, None))
+            self._visits[turn.credential_id] = asyncio.create_task(self._carry_out(visit, client))
+
+    async def _carry_out(self, visit: Visit, client: aiohttp.ClientSession) -> None:
+        try:
+            await visit.carry_out(client, self._open)
+        finally:
+            del self._visits[visit.turn.credential_id]
 
     async def _end_turns(self) -> None:
         for task in list(self._visits.values()):

@@ -8,7 +8,6 @@ import aiohttp
 
 from service.credentials.operations import OpenCredential
 from worker.poller.asking import Door, HTTPDoor, ThreadDoor
-from worker.providers.opening import open_remote
 
 Open = Callable[[OpenCredential, aiohttp.ClientSession], Awaitable[Door]]
 
@@ -24,6 +23,7 @@ async def opened(credential: OpenCredential, client: aiohttp.ClientSession) -> D
     if credential.provider in {"openai", "compatible"}:
         base = (credential.base_url or _OPENAI).rstrip("/")
         return HTTPDoor(client, base + _JOBS, headers={"authorization": f"Bearer {credential.secret}"})
+    from worker.providers.opening import open_remote  # noqa: PLC0415 - brings SDKs of tens of MB, which few pollers need
     return ThreadDoor(await asyncio.to_thread(open_remote, credential))
 
 

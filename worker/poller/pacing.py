@@ -64,8 +64,8 @@ class TokenBucket:
 class Circuit:
     """What is known of a server's health through one credential.
 
-    closed ──OPENS_AT failures in a row, or a refused credential──▶ open ──its pause is over──▶ half-open: one walk, whose
-    first request decides: an answer closes the circuit, a failure opens it again for longer.
+    closed ──OPENS_AT failures in a row, or a refused credential──▶ open ──its pause is over──▶ half-open: one walk,
+    whose first request decides: an answer closes the circuit, a failure opens it again for longer.
     """
 
     def __init__(self, clock: Clock, *, failures: int = 0) -> None:

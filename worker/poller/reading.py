@@ -3,7 +3,9 @@
 Answers are hostile: rows that do not fit are left out, and an answer that is none raises Unreadable and nothing else.
 """
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -11,6 +13,7 @@ from worker.providers.remote import Unavailable
 
 _LONGEST_ID = 256
 _LONGEST_STATUS = 64
+_FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Unreadable(Unavailable):
@@ -28,75 +31,73 @@ class Listed:
 
 class _Job(msgspec.Struct):
     id: str
-    status: msgspec.Raw | None = None
+    status: str
 
 
 class _List(msgspec.Struct):
-    data: list[msgspec.Raw]
-    has_more: bool | None = None
+    data: list[_Job]
+    has_more: bool
 
 
-class _LooseList(msgspec.Struct):
-    """The same where the flag is something else than a flag."""
-
-    data: list[msgspec.Raw]
-
-
-_JOB, _LIST, _LOOSE_LIST = (msgspec.json.Decoder(kind) for kind in (_Job, _List, _LooseList))
-_WORD = msgspec.json.Decoder(str)
+_JOB = msgspec.json.Decoder(_Job)
+_LIST = msgspec.json.Decoder(_List)
 
 
 def page(body: bytes) -> Listed:
     """Raises Unreadable."""
     rows, has_more = _rows(body)
-    statuses: dict[str, str | None] = {}
-    last = None
-    for row in rows:
-        try:
-            last, status = _job(row)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            continue
-        statuses[last] = status
+    statuses = {job_id: _word(status) for job_id, status in rows if _is_id(job_id)}
+    last = next(reversed(statuses), None)
     return Listed(statuses, last if has_more and last is not None and _is_cursor(last) else None)
 
 
 def job(body: bytes, job_id: str) -> str | None:
     """The status of the one job that was asked for. Raises Unreadable."""
     try:
-        told, status = _job(msgspec.Raw(body))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise Unreadable("The answer is no job.") from None
+        job = _JOB.decode(body)
+        told, status = job.id, job.status
+    except _FAULTS:
+        told, status = _pair(_loosely(body))
     if told != job_id:
-        raise Unreadable("The answer is another job than was asked for.")
-    return status
+        raise Unreadable("The answer is not the job that was asked for.")
+    return _word(status)
 
 
-def _rows(body: bytes) -> tuple[list[msgspec.Raw], bool]:
+def _rows(body: bytes) -> tuple[list[tuple[Any, Any]], bool]:
+    """Id and status of each row, and whether there is more: unless the server denies it, as the SDKs take it."""
     try:
         listed = _LIST.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
-    else:
-        return listed.data, listed.has_more is not False
+    except _FAULTS:
+        return _loose_rows(_loosely(body))
+    return [(job.id, job.status) for job in listed.data], listed.has_more
+
+
+def _loose_rows(found: Any) -> tuple[list[tuple[Any, Any]], bool]:
+    rows = found.get("data") if isinstance(found, dict) else None
+    if not isinstance(rows, list):
+        raise Unreadable("The answer is no list of jobs.")
+    return [_pair(row) for row in rows], found.get("has_more") is not False
+
+
+def _pair(row: Any) -> tuple[Any, Any]:
+    return (row.get("id"), row.get("status")) if isinstance(row, dict) else (None, None)
+
+
+def _loosely(body: bytes) -> Any:
+    """Slowly, and of more: one job's odd field must not hide the hundred that stand on its page."""
     try:
-        return _LOOSE_LIST.decode(body).data, True
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise Unreadable("The answer is no list of jobs.") from None
+        return json.loads(body)
+    except _FAULTS:
+        raise Unreadable("The answer is no JSON.") from None
 
 
-def _job(row: msgspec.Raw) -> tuple[str, str | None]:
-    found = _JOB.decode(row)
-    if not 0 < len(found.id) <= _LONGEST_ID:
-        raise ValueError("no id")
-    return found.id, _status(found.status)
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_ID
 
 
-def _status(raw: msgspec.Raw | None) -> str | None:
-    try:
-        word = _WORD.decode(raw) if raw is not None else ""
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    return word if 0 < len(word) <= _LONGEST_STATUS and word.isprintable() else None
+def _word(value: Any) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= _LONGEST_STATUS and value.isprintable()
+    return value if fits else None
 
 
 def _is_cursor(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Carries out one turn at a credential: opens it, walks over its server's jobs, and records what was seen, step by step.
+"""Carries out one turn at a credential: opens it, walks over its server's jobs, records step by step what was seen.
 
     seen, nothing new      its next time is moved
     seen, with news        FOLLOW_JOB is asked for: whoever follows decides what it comes to
@@ -69,7 +69,7 @@ class Visit:
         except asyncio.CancelledError:
             await self._give_back()
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - one server's trouble, whatever it is, must not end the loop for all others
             _log.exception("polling with %s failed", self.turn.credential_id)
             await self._leave_alone(self._circuit.failed(luck=self._luck))
         finally:
