@@ -1,6 +1,7 @@
 """The tables of every slice in one place, for Alembic's comparison."""
 
 from service.catalog import tables as catalog
+from service.credentials import tables as credentials
 from service.datasets import tables as datasets
 from service.events import tables as events
 from service.files import tables as files
@@ -11,5 +12,5 @@ from service.tenants import tables as tenants
 from service.usage import tables as usage
 from service.webhooks import tables as webhooks
 
-SLICES = (tenants, events, files, datasets, catalog, jobs, webhooks, usage, work)
+SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, webhooks, usage, work)
 metadata = Base.metadata
