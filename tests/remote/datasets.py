@@ -55,6 +55,7 @@ def _bad(message: str, param: str) -> Reading:
 def _wrong(example: Any, method: str, number: int) -> str | None:
     if not isinstance(example, dict):
         return f"Example {number} is not a dictionary."
+    needed: tuple[str, ...]
     if method == "dpo":
         needed = ("input", "preferred_output", "non_preferred_output")
     elif "prompt" in example:

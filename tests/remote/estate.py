@@ -60,7 +60,7 @@ def seed_estate(world: World, account: Account, wanted: Wanted) -> dict[str, Any
 def _file(world: World, account: Account, wanted: Wanted, number: int, moment: float) -> StoredFile:
     make_lines = partial(lines, wanted.examples, f"{wanted.seed}/{number}")
     file = StoredFile(world.names.file(), f"data-{number}.jsonl", "fine-tune", moment,
-                      Generated(len(make_lines()), make_lines))
+                      Generated(make_lines))
     account.files[file.id] = file
     return file
 

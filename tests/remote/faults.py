@@ -7,7 +7,7 @@ import random
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class Fault:
     size: int = 64 * 2**20
     body: Any = None
     put: dict[str, Any] = field(default_factory=dict)
-    "Fields that `mutate` writes over the answer's, in each object of a list too."
+    "Fields that `mutate` writes over the answer's."
     drop: tuple[str, ...] = ()
     location: str = ""
     draw: random.Random = field(default_factory=random.Random)
@@ -103,36 +103,34 @@ async def play(fault: Fault, request: web.Request, answer: web.StreamResponse | 
         return await _keep_waiting(fault, request)
     body = answer.body if isinstance(answer, web.Response) else b"{}"
     content = body if isinstance(body, bytes) else b"{}"
-    if fault.do == "truncate":
-        return await _truncate(request, content)
-    if fault.do == "slow":
-        return await _drip(fault, request, content)
-    if fault.do == "huge":
-        return await _flood(fault, request)
-    return _spoiled(fault, answer, content)
+    by_hand = {"truncate": _truncate, "slow": _drip, "huge": _flood}
+    return await by_hand[fault.do](fault, request, content) if fault.do in by_hand else _spoiled(fault, answer, content)
 
 
 def _spoiled(fault: Fault, answer: web.StreamResponse | None, content: bytes) -> web.Response:
-    if fault.do == "status":
-        return _status(fault)
-    if fault.do == "html":
-        return web.Response(status=fault.status if fault.status != 500 else 502, body=_PAGE, content_type="text/html")
-    if fault.do == "redirect":
-        return web.Response(status=302, headers={"Location": fault.location})
     status = answer.status if answer else 200
-    if fault.do == "garbage":
-        return web.Response(body=fault.draw.randbytes(256), content_type="application/json")
-    if fault.do == "empty":
-        return web.Response(status=status, body=b"", content_type="application/json")
-    if fault.do == "deep":
-        return web.Response(body=b'{"data":' * 50_000 + b"1" + b"}" * 50_000, content_type="application/json")
-    assert fault.do == "mutate"
-    return web.Response(status=status, content_type="application/json",
-                        text=json.dumps(_mutated(json.loads(content), fault)) if fault.body is None
-                        else json.dumps(fault.body))
+    makers: dict[str, Callable[[], web.Response]] = {
+        "status": lambda: _status(fault),
+        "html": lambda: web.Response(status=502 if fault.status == 500 else fault.status, body=_PAGE,
+                                     content_type="text/html"),
+        "redirect": lambda: web.Response(status=302, headers={"Location": fault.location}),
+        "garbage": lambda: _json(fault.draw.randbytes(256)),
+        "empty": lambda: _json(b"", status),
+        "deep": lambda: _json(b'{"data":' * 50_000 + b"1" + b"}" * 50_000),
+        "mutate": lambda: _json(json.dumps(_mutated(content, fault)).encode(), status),
+    }
+    return makers[fault.do]()
 
 
-def _mutated(document: Any, fault: Fault) -> Any:
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _mutated(content: bytes, fault: Fault) -> Any:
+    """The fault's own body, or the answer with fields written over or left out, in each object of a list too."""
+    if fault.body is not None:
+        return fault.body
+    document = json.loads(content)
     targets = document["data"] if isinstance(document.get("data"), list) else [document]
     for target in targets:
         target.update(fault.put)
@@ -141,12 +139,16 @@ def _mutated(document: Any, fault: Fault) -> Any:
     return document
 
 
+_WORDS: dict[int, tuple[str, str, str | None]] = {
+    401: ("Incorrect API key provided: sk-*****.", "invalid_request_error", "invalid_api_key"),
+    403: ("You have insufficient permissions for this operation.", "invalid_request_error", "missing_scope"),
+    429: ("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
+}
+_TROUBLE = ("The server had an error while processing your request. Sorry about that!", "server_error", None)
+
+
 def _status(fault: Fault) -> web.Response:
-    kinds = {429: ("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
-             401: ("Incorrect API key provided: sk-*****.", "invalid_request_error", "invalid_api_key"),
-             403: ("You have insufficient permissions for this operation.", "invalid_request_error", "missing_scope")}
-    message, kind, code = kinds.get(fault.status, ("The server had an error while processing your request. Sorry "
-                                                   "about that!", "server_error", None))
+    message, kind, code = _WORDS.get(fault.status, _TROUBLE)
     body = fault.body or {"error": {"message": message, "type": kind, "param": None, "code": code}}
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     return web.Response(status=fault.status, text=json.dumps(body), content_type="application/json", headers=headers)
@@ -165,12 +167,13 @@ def hang_up(request: web.Request) -> web.Response:
 async def _keep_waiting(fault: Fault, request: web.Request) -> web.Response:
     """Until the caller leaves, or the fault's time is over; then the connection ends without an answer."""
     ends = asyncio.get_running_loop().time() + fault.seconds
-    while asyncio.get_running_loop().time() < ends and request.transport and not request.transport.is_closing():
+    while (  # noqa: ASYNC110  # nothing else tells of a caller's leaving
+            asyncio.get_running_loop().time() < ends and request.transport and not request.transport.is_closing()):
         await asyncio.sleep(0.05)
     return hang_up(request)
 
 
-async def _truncate(request: web.Request, content: bytes) -> web.StreamResponse:
+async def _truncate(_fault: Fault, request: web.Request, content: bytes) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(content))})
     await response.prepare(request)
     await response.write(content[:max(1, len(content) // 2)])
@@ -193,7 +196,7 @@ async def _drip(fault: Fault, request: web.Request, content: bytes) -> web.Strea
     return response
 
 
-async def _flood(fault: Fault, request: web.Request) -> web.StreamResponse:
+async def _flood(fault: Fault, request: web.Request, _content: bytes) -> web.StreamResponse:
     """Valid JSON without an end in sight."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)

@@ -47,9 +47,15 @@ class Bytes:
 class Generated(Bytes):
     """Bytes that are made anew at each reading: estates of thousands of files cost nothing until they are read."""
 
-    def __init__(self, size: int, make: Callable[[], bytes]) -> None:
-        super().__init__()
-        self.size, self._make = size, make
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._size: int | None = None
+
+    @property
+    def size(self) -> int:  # type: ignore[override]  # known once it was made
+        if self._size is None:
+            self._size = len(self._make())
+        return self._size
 
     def pieces(self) -> Iterator[bytes]:
         yield self._make()
@@ -69,6 +75,8 @@ class StoredFile:
     expires_at: float | None = None
     reads: int = 0
     "How often its content was fetched."
+    readings: dict[str, Any] = field(default_factory=dict)
+    "What was found in it, by method and use: files of thousands of jobs are read once."
 
     def wire(self) -> dict[str, Any]:
         return {"object": "file", "id": self.id, "purpose": self.purpose, "filename": self.filename,

@@ -25,6 +25,15 @@ class Event:
 
 
 @dataclass(slots=True)
+class Steps:
+    """Lines of steps that nobody has read yet, from `first` to `last`, the first of them told at `since`."""
+
+    first: int
+    last: int
+    since: float
+
+
+@dataclass(slots=True)
 class Checkpoint:
     id: str
     created_at: float
@@ -78,8 +87,8 @@ class Job:
     estimated_finish: float | None = None
     result_files: list[str] = field(default_factory=list)
     error: dict[str, Any] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    "Oldest first."
+    events: list[Event | Steps] = field(default_factory=list)
+    "Oldest first; `training.unfold` makes lines of the steps."
     checkpoints: list[Checkpoint] = field(default_factory=list)
     "Oldest first."
     vanished: bool = False

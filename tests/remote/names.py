@@ -1,9 +1,7 @@
 """Ids in the shapes of the real ones, drawn from a seed so that a run can be repeated."""
 
+import base64
 import random
-import string
-
-_BASE62 = string.digits + string.ascii_letters
 
 
 class Names:
@@ -11,7 +9,7 @@ class Names:
         self.random = random.Random(seed)
 
     def _letters(self, length: int) -> str:
-        return "".join(self.random.choices(_BASE62, k=length))
+        return base64.b64encode(self.random.randbytes(length), altchars=b"xy")[:length].decode()
 
     def _hex(self, length: int) -> str:
         return f"{self.random.getrandbits(length * 4):0{length}x}"

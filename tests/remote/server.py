@@ -10,7 +10,6 @@ from aiohttp import web
 from tests.remote import faults, refusals
 from tests.remote.accounts import Account
 from tests.remote.calls import Call, Face, Route
-from tests.remote.faults import Fault
 from tests.remote.refusals import Refusal
 from tests.remote.routes import chat, files, jobs, models, uploads
 from tests.remote.routes.control import Control
@@ -120,12 +119,11 @@ class Simulator:
             fault = world.faults.choose(request.method, request.path_qs, _keys(request))
             if fault is not None and not fault.effect:
                 return await faults.play(fault, request, None)
-            response = await self._respond(face, name, route, request, fault)
+            response = await self._respond(face, name, route, request)
             return response if fault is None else await faults.play(fault, request, response)
         return handle
 
-    async def _respond(self, face: Face, name: str, route: Route, request: web.Request,
-                       fault: Fault | None) -> web.StreamResponse:
+    async def _respond(self, face: Face, name: str, route: Route, request: web.Request) -> web.StreamResponse:
         account: Account | None = None
         try:
             account = self._authenticate(face, request)

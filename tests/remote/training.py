@@ -2,15 +2,15 @@
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.remote import refusals
 from tests.remote.accounts import Account
 from tests.remote.datasets import Problem
-from tests.remote.files import Bytes, StoredFile
-from tests.remote.jobs import Checkpoint, Event, Job
+from tests.remote.files import Generated, StoredFile
+from tests.remote.jobs import Checkpoint, Event, Job, Steps
 from tests.remote.models import Tuned, tuned_name
 from tests.remote.names import Names
 
@@ -86,12 +86,26 @@ class Training:
         """Tell the steps that passed until now."""
         if job.status != "running" or job.running_since is None:
             return
-        while job.steps_done < job.steps and job.running_since + job.step_seconds <= now + 1e-6:
-            job.running_since += job.step_seconds
-            job.steps_done += 1
-            data = metrics(job, job.steps_done)
-            self._tell(job, job.running_since, f"Step {job.steps_done}/{job.steps}: training loss="
-                       f"{data['train_loss']:.2f}", kind="metrics", data=data | {"total_steps": job.steps})
+        passed = int((now - job.running_since + 1e-6) / job.step_seconds) if job.step_seconds > 0 else job.steps
+        count = min(passed, job.steps - job.steps_done)
+        if count > 0:
+            job.events.append(Steps(job.steps_done + 1, job.steps_done + count, job.running_since + job.step_seconds))
+            job.steps_done += count
+            job.running_since += count * job.step_seconds
+
+    def unfold(self, job: Job) -> list[Event]:
+        """Every line of a job's log, oldest first."""
+        if any(isinstance(each, Steps) for each in job.events):
+            job.events = [line for each in job.events
+                          for line in (self._lines(job, each) if isinstance(each, Steps) else [each])]
+        return [each for each in job.events if isinstance(each, Event)]
+
+    def _lines(self, job: Job, steps: Steps) -> Iterator[Event]:
+        for step in range(steps.first, steps.last + 1):
+            data = metrics(job, step)
+            yield Event(self.names.event(), steps.since + (step - steps.first) * job.step_seconds,
+                        f"Step {step}/{job.steps}: training loss={data['train_loss']:.2f}", type="metrics",
+                        data=data | {"total_steps": job.steps})
 
     # -- ends ------------------------------------------------------------------------------------------
 
@@ -103,8 +117,9 @@ class Training:
         self._tell(job, now, "The job has successfully completed")
         job.trained_tokens = job.tokens * job.epochs
         self._bill(job)
-        content = base64.b64encode(result_csv(job)) if self.world.behaviour.results_base64 else result_csv(job)
-        file = StoredFile(self.names.file(), "step_metrics.csv", "fine-tune-results", now, Bytes(content))
+        encode = base64.b64encode if self.world.behaviour.results_base64 else bytes
+        file = StoredFile(self.names.file(), "step_metrics.csv", "fine-tune-results", now,
+                          Generated(lambda: encode(result_csv(job))))
         account.files[file.id] = file
         job.result_files = [file.id]
         self._end(account, job, "succeeded", now)
@@ -168,9 +183,9 @@ class Training:
             if not last:
                 self._tell(job, now, f"Checkpoint created at step {step}")
 
-    def _tell(self, job: Job, moment: float, message: str, *, level: str = "info", kind: str = "message",
+    def _tell(self, job: Job, moment: float, message: str, *, level: str = "info",
               data: dict[str, Any] | None = {}) -> None:  # noqa: B006  # never changed, as each Event's data is
-        job.events.append(Event(self.names.event(), moment, message, level, kind, data))
+        job.events.append(Event(self.names.event(), moment, message, level, data=data))
 
     def _wait(self, account: Account, job: Job, until: float | None) -> None:
         job.due = until

@@ -27,7 +27,7 @@ async def create(call: Call) -> web.StreamResponse:
     reason = "stop" if most >= len(words) else "length"
     if body.get("stream"):
         return await _stream(call, body, _chunks(head, pieces, reason), usage)
-    choice = {"index": 0, "logprobs": None, "finish_reason": reason,
+    choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": reason,
               "message": {"role": "assistant", "content": "".join(pieces), "refusal": None, "annotations": []}}
     return answer(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
 

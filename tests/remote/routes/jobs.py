@@ -62,7 +62,8 @@ def _file(account: Account, field: str, file_id: str, method: str) -> Reading:
     file = account.files.get(file_id)
     if file is None or file.purpose != "fine-tune":
         raise refusals.bad_file(field, file_id)
-    return datasets.read(file.content, method, field)
+    known: Reading | None = file.readings.get(f"{method}/{field}")
+    return known or file.readings.setdefault(f"{method}/{field}", datasets.read(file.content, method, field))
 
 
 async def index(call: Call) -> web.Response:
@@ -102,7 +103,7 @@ async def events(call: Call) -> web.Response:
     job, limit = _job(call), paging.limit(call.request, 20, call.world.behaviour.page_limit)
     call.world.training.catch_up(job, call.now)
     cursor = call.request.query.get("after")
-    rest = paging.after(job.events[::-1], lambda event: event.id, cursor,
+    rest = paging.after(call.world.training.unfold(job)[::-1], lambda event: event.id, cursor,
                         Refusal(404, f"No such event: {cursor}", param="after"))
     return answer({"object": "list", "data": [event.wire() for event in rest[:limit]], "has_more": len(rest) > limit})
 
