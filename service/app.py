@@ -17,6 +17,7 @@ from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
 from service.settings import settings
 from service.tenants import endpoints as tenants
+from service.usage import endpoints as usage
 from service.webhooks import endpoints as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     models.router,
     chat.router,
+    usage.router,
     webhooks.router,
     tenants.router,
     health.router,
@@ -51,6 +53,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Fine-tuning", "Jobs, their events and their checkpoints."),
     ("Models", "Base models of the house and tuned models of the project."),
     ("Chat", "Answers of base models and tuned models."),
+    ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
