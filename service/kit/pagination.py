@@ -48,7 +48,13 @@ def paginate(session: Session, query: Select[Row], table: type[Row], *, after: s
 
 def page_of(rows: Sequence[Any], *, has_more: bool) -> dict[str, Any]:
     """The attributes of a `Page` over `rows`; FastAPI's response model shapes the items."""
-    return {"data": rows, "first_id": rows[0].id if rows else None, "last_id": rows[-1].id if rows else None,
-            "has_more": has_more}
+    return {"data": rows, "first_id": _shown_id(rows[0]) if rows else None,
+            "last_id": _shown_id(rows[-1]) if rows else None, "has_more": has_more}
+
+
+def _shown_id(row: Any) -> str:
+    """What callers know the row by: what a server called it that it came from, else its own id."""
+    shown: str = getattr(row, "shown_id", None) or row.id
+    return shown
 
 
