@@ -1,6 +1,7 @@
 """The tables of every slice in one place, for Alembic's comparison."""
 
 from service.catalog import tables as catalog
+from service.credentials import tables as credentials
 from service.datasets import tables as datasets
 from service.events import tables as events
 from service.files import tables as files
@@ -10,5 +11,5 @@ from service.kit.database import Base
 from service.tenants import tables as tenants
 from service.webhooks import tables as webhooks
 
-SLICES = (tenants, events, files, datasets, catalog, jobs, webhooks, work)
+SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, webhooks, work)
 metadata = Base.metadata

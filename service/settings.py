@@ -97,6 +97,19 @@ class Settings(BaseSettings):
         default=False, description="Allow http:// and loopback or private addresses (development only).")
     webhook_timeout_seconds: float = Field(20.0, description="Total time for one delivery, in seconds.")
 
+    # -- other servers, and the keys to them -----------------------------------------------------------
+    remote_allow_private: bool = Field(
+        default=False, description="Let credentials name http:// and loopback or private addresses (development, or a"
+                                   " server of your own in the same network).")
+    kek_file: Path | None = Field(
+        None, description="File of key-encryption keys, under which credentials are kept: lines of name:base64 of 32"
+                          " bytes, the last one is current. `tuneworks credentials new-kek` adds one.")
+    keks: SecretStr = Field(
+        SecretStr(""), description="The same lines, in place of a file (commas may divide them).")
+    kek_command: str = Field(
+        "", description="The same lines, as a program prints them: asks a key management service or a vault, once per"
+                        " process, for instance `aws kms decrypt …`.")
+
     # -- everything else -------------------------------------------------------------------------------
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     parent_fd: int | None = Field(

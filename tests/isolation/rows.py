@@ -16,6 +16,7 @@ CHOSEN: dict[tuple[str, str], Any] = {
     ("webhook_endpoints", "event_types"): [],
     ("review_decisions", "decision"): "approve",
     ("dataset_previews", "lines"): [],
+    ("credentials", "provider"): "openai",
     ("preflights", "request"): {"model": "smollm2-135m-instruct", "training_file": "file-gone"},
 }
 """Values of columns that take only certain ones and have no default; add a new column of that sort here."""

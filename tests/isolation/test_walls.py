@@ -14,7 +14,7 @@ from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.isolation.rows import OF_THE_HOUSE, fill, project_tables, row
 
-DOORS = {"authenticate_key", "first_organization"}
+DOORS = {"authenticate_key", "first_organization", "credential_signing"}
 """Functions that run with the login's rights. Each is a hole in the wall: keep it narrow, and add it here."""
 
 
