@@ -10,19 +10,22 @@ from worker.providers.openai.transport import TIMEOUT
 
 API_VERSION = "2025-04-01-preview"
 """Spoken when the credential names none."""
+_UNDATED = frozenset({"v1", "preview", "latest"})
+"""Versions of the newer API, whose paths say so."""
 
 
 class AzureRemote(OpenAIRemote):
     """Models are named as Azure names them; a deployment matters for inference alone."""
 
     def _opened(self, credential: Credential) -> OpenAI:
-        return AzureOpenAI(api_key=credential.secret, azure_endpoint=_endpoint(credential.base_url),
-                           api_version=_version(credential.options.get("api_version")), max_retries=0, timeout=TIMEOUT,
-                           http_client=self._http)
+        endpoint, version = _endpoint(credential.base_url), _version(credential.options.get("api_version"))
+        tail = "/openai/v1" if version in _UNDATED else "/openai"
+        return AzureOpenAI(api_key=credential.secret, base_url=endpoint + tail, api_version=version, max_retries=0,
+                           timeout=TIMEOUT, http_client=self._http)
 
 
 def _endpoint(base_url: str | None) -> str:
-    """The resource's own address: what people paste may go on with /openai, which the SDK adds."""
+    """The resource's own address: what people paste may go on with /openai."""
     endpoint = (base_url or "").rstrip("/")
     for tail in ("/v1", "/openai"):
         endpoint = endpoint.removesuffix(tail)

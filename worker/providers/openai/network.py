@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpcore2
 from httpcore2 import SOCKET_OPTION
 
-from service.webhooks import addresses
+from service.kit import addresses
 
 _SLOWEST = 64 * 1024
 """Bytes a second: so much must move on top of an exchange's grace, or it is over."""
@@ -113,8 +113,9 @@ class Backend(httpcore2.NetworkBackend):
     def __init__(self, exchanges: Exchanges, *, allow_private: bool) -> None:
         self._exchanges, self._allow_private = exchanges, allow_private
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
-                    socket_options: Iterable[SOCKET_OPTION] | None = None) -> Stream:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None,
+                    local_address: str | None = None,  # noqa: ARG002 - part of the interface, never given by the pool
+                    socket_options: Iterable[SOCKET_OPTION] | None = None) -> Stream:  # noqa: ARG002 - as above
         sock = _translated(lambda: self._dial(host, port, timeout), httpcore2.ConnectTimeout, httpcore2.ConnectError)
         return Stream(sock, self._exchanges)
 

@@ -116,9 +116,9 @@ def moment(value: Any) -> datetime | None:
 
 def count(value: Any) -> int | None:
     """A whole number that any column can hold; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
         return None
-    return int(value)
+    return int(value) if value == int(value) else None
 
 
 def _object(raw: Any, answers: Answers, size: int) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _KEPT = ("retry-after", "x-request-id")
 """Headers of an answer that anybody here reads; no other reaches the SDK, whatever they claim."""
 _PLURALS = ("jobs", "files", "models", "uploads")
 _STREAMED = "x-stainless-raw-response"
+_SENT = ("host", "accept", "authorization", "api-key", "content-type", "content-length", "transfer-encoding",
+         "idempotency-key", "user-agent")
+"""Headers that go out. The SDK adds more from this machine's environment, which is not the tenant's."""
 _TROUBLE = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError,
             httpcore2.UnsupportedProtocol)
 
@@ -92,15 +95,13 @@ class _Body(httpx2.SyncByteStream):
 
 
 def _for_the_wire(request: httpx2.Request) -> httpcore2.Request:
-    """As httpx2's own transport hands it on, but no compressed answer is asked for: a small one may unpack to any size."""
+    """Without compressed answers, of which a small one may unpack to any size."""
     assert isinstance(request.stream, httpx2.SyncByteStream)
-    request.headers["accept-encoding"] = "identity"
-    for name in [name for name in request.headers if name.startswith("x-stainless-")]:
-        del request.headers[name]
+    headers = [(name, value) for name, value in request.headers.raw if name.lower().decode("latin-1") in _SENT]
     url = httpcore2.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port,
                         target=request.url.raw_path)
-    return httpcore2.Request(method=request.method, url=url, headers=request.headers.raw, content=request.stream,
-                             extensions=request.extensions)
+    return httpcore2.Request(method=request.method, url=url, headers=[*headers, (b"accept-encoding", b"identity")],
+                             content=request.stream, extensions=request.extensions)
 
 
 def _read(answer: httpcore2.Response, largest: int, *, whole: bool) -> bytes:

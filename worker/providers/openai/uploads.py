@@ -1,24 +1,27 @@
 """Files of ours on their way to a server: streamed from where they lie, one piece in memory at a time."""
 
 import io
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 from openai import OpenAI
 
 from worker.providers.openai import reading
 from worker.providers.openai.answers import Answers
 from worker.providers.openai.calls import Caller
-from worker.providers.remote import Gone, Refused, RemoteFile, Source, UploadProgress
+from worker.providers.remote import Gone, Refused, RemoteFile, Source, Unavailable, UploadProgress
 
 MiB = 1024 * 1024
 PART_BYTES = 64 * MiB
 WHOLE_BYTES = 512 * MiB
 """The largest file that goes in one request."""
 _TYPE = "application/jsonl"
+_LIFETIME = 50 * 60
+"""Seconds after which a refused part may well be a late one: servers wait an hour."""
 
 
-class Piece(io.RawIOBase):
+class Piece(io.BufferedIOBase):
     """`size` bytes of a source from `start` on, as the file object that a multipart body is made from."""
 
     def __init__(self, source: Source, start: int, size: int) -> None:
@@ -47,10 +50,10 @@ class Piece(io.RawIOBase):
         self._at = target
         return target
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         """The next bytes, at most `size`; what is missing of a source that ends early is missed by its server."""
         left = self._size - self._at
-        wanted = left if size < 0 else min(size, left)
+        wanted = left if size is None or size < 0 else min(size, left)
         got = bytearray()
         while len(got) < wanted and self._filled():
             taken = self._rest[:wanted - len(got)]
@@ -87,19 +90,25 @@ class Uploader:
             return
         if source.size <= WHOLE_BYTES:
             yield UploadProgress(file_id=self._whole(source))
-        elif begun.upload_id is None:
+            return
+        started = time.monotonic()
+        try:
             yield from self._parts(source, begun)
+        except (Gone, Refused) as ended:
+            # It ran out, or was ended: there is no telling which, nor is there a need.
+            if begun.upload_id is None and time.monotonic() - started < _LIFETIME:
+                raise
+            late = ended
         else:
-            try:
-                yield from self._parts(source, begun)
-            except (Gone, Refused):
-                # It ran out, or was ended: there is no telling which, nor is there a need.
-                yield from self._parts(source, UploadProgress())
+            return
+        if begun.upload_id is None:
+            raise Unavailable(f"The upload took longer than the server waits: {late}")
+        yield from self._parts(source, UploadProgress())
 
     def _whole(self, source: Source) -> str:
         piece = Piece(source, 0, source.size)
         file = self._caller.one(lambda: self._client.files.with_raw_response.create(
-            file=(source.filename, piece, _TYPE), purpose="fine-tune"), reading.file, reads=False)
+            file=(source.filename, cast("IO[bytes]", piece), _TYPE), purpose="fine-tune"), reading.file, reads=False)
         return _whole(file, source)
 
     def _parts(self, source: Source, begun: UploadProgress) -> Iterator[UploadProgress]:
@@ -117,14 +126,14 @@ class Uploader:
 
     def _part(self, upload_id: str, piece: Piece) -> str:
         return self._caller.one(lambda: self._client.uploads.parts.with_raw_response.create(
-            upload_id, data=("part", piece, "application/octet-stream")), _id, reads=False)
+            upload_id, data=("part", cast("IO[bytes]", piece), "application/octet-stream")), _id, reads=False)
 
     def _complete(self, upload_id: str, sent: list[str], source: Source) -> str:
         return _whole(self._caller.one(lambda: self._client.uploads.with_raw_response.complete(
             upload_id, part_ids=sent), _file_of_upload, reads=False), source)
 
 
-def _id(raw: Any, answers: Answers) -> str | None:
+def _id(raw: Any, _: Answers) -> str | None:
     return reading.identifier(raw.get("id")) if isinstance(raw, dict) else None
 
 
