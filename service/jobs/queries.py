@@ -17,13 +17,18 @@ from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
 
 
+def _named(job_id: str) -> Select[Job]:
+    """The job of this id, ours or that of the server it was imported from; ours comes first."""
+    return select(Job).where(or_(Job.id == job_id, Job.alias == job_id)).order_by((Job.id == job_id).desc()).limit(1)
+
+
 def job(session: Session, job_id: str) -> Job | None:
-    return session.scalar(select(Job).where(Job.id == job_id))
+    return session.scalar(_named(job_id))
 
 
 def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, held until the transaction ends."""
-    return session.scalar(select(Job).where(Job.id == job_id).with_for_update(),
+    return session.scalar(_named(job_id).with_for_update(),
                           execution_options={"populate_existing": True})
 
 

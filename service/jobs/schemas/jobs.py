@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from service.catalog.methods import Hyperparameters, Method
 from service.jobs.states import JobStatus
 from service.kit.pagination import Page
-from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, ShownId, Timestamp
 
 Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Id = Annotated[PlainStr, Field(max_length=256)]
@@ -50,16 +50,16 @@ class Job(Answer):
     """A fine-tuning job. `error` is {} unless the job failed, as the real servers have it."""
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
-    id: str
+    id: ShownId
     model: str
     created_at: Timestamp
     finished_at: Timestamp | None
     fine_tuned_model: str | None
-    organization_id: str
-    result_files: list[str]
+    organization_id: str = Field(validation_alias="shown_organization")
+    result_files: list[str] = Field(validation_alias="shown_result_files")
     status: JobStatus
-    validation_file: str | None
-    training_file: str
+    validation_file: str | None = Field(validation_alias="shown_validation_file")
+    training_file: str = Field(validation_alias="shown_training_file")
     hyperparameters: JSONObject | None
     trained_tokens: int | None
     error: Annotated[JSONObject, _OrEmpty]
@@ -76,6 +76,9 @@ class Job(Answer):
         validation_alias="training_version", description="The version of a data set that `training_file` belongs to.")
     validation_dataset_version: str | None = Field(validation_alias="validation_version")
     preflight: str | None = Field(None, description="What was known before the job began; not in OpenAI's API.")
+    successor_of: str | None = Field(None, validation_alias="shown_successor_of",
+                                     description="The job whose data and hyper-parameters this one trains again.")
+    successors: list[str] = Field(default_factory=list, description="The jobs that train this one's again.")
 
 
 class JobList(Answer):
@@ -88,7 +91,7 @@ class JobList(Answer):
 
 class JobEvent(Answer):
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
-    id: str
+    id: ShownId
     created_at: Timestamp
     level: Literal["info", "warn", "error"]
     message: str
@@ -108,7 +111,7 @@ class Checkpoint(Answer):
     """A state of the weights that can be used as a model."""
 
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
-    id: str
+    id: ShownId
     created_at: Timestamp
     fine_tuned_model_checkpoint: str
     fine_tuning_job_id: str = Field(validation_alias="job_id")
