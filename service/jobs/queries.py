@@ -17,13 +17,18 @@ from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
 
 
+def _named(job_id: str) -> Select[Job]:
+    """The job of this id, ours or that of the server it was imported from; ours comes first."""
+    return select(Job).where(or_(Job.id == job_id, Job.alias == job_id)).order_by((Job.id == job_id).desc()).limit(1)
+
+
 def job(session: Session, job_id: str) -> Job | None:
-    return session.scalar(select(Job).where(Job.id == job_id))
+    return session.scalar(_named(job_id))
 
 
 def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, held until the transaction ends."""
-    return session.scalar(select(Job).where(Job.id == job_id).with_for_update(),
+    return session.scalar(_named(job_id).with_for_update(),
                           execution_options={"populate_existing": True})
 
 
@@ -51,20 +56,13 @@ def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata:
 
 def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
     query = select(JobEvent).where(JobEvent.job_id == job_id)
-    return paginate(session, query, JobEvent, after=_own_id(session, JobEvent, job_id, after), limit=limit)
-
-
-def _own_id(session: Session, table: type[JobEvent] | type[Checkpoint], job_id: str, name: str | None) -> str | None:
-    """The id of the row that a server's id stands for; any other name as it is."""
-    if name is None:
-        return None
-    return session.scalar(select(table.id).where(table.job_id == job_id, table.alias == name).limit(1)) or name
+    return paginate(session, query, JobEvent, after=after, limit=limit)
 
 
 def checkpoints(session: Session, job_id: str, *, after: str | None,
                 limit: int) -> tuple[Sequence[Checkpoint], bool]:
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    return paginate(session, query, Checkpoint, after=_own_id(session, Checkpoint, job_id, after), limit=limit)
+    return paginate(session, query, Checkpoint, after=after, limit=limit)
 
 
 def kept_checkpoints(session: Session, job_id: str) -> Sequence[Checkpoint]:

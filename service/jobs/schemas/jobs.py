@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from service.catalog.methods import Hyperparameters, Method
 from service.jobs.states import JobStatus
 from service.kit.pagination import Page
-from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, ShownId, Timestamp
 
 Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Id = Annotated[PlainStr, Field(max_length=256)]
@@ -53,16 +53,16 @@ class Job(Answer):
     """A fine-tuning job. `error` is {} unless the job failed, as the real servers have it."""
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
-    id: str
+    id: ShownId
     model: str
     created_at: Timestamp
     finished_at: Timestamp | None
     fine_tuned_model: str | None
-    organization_id: str
-    result_files: list[str]
+    organization_id: str = Field(validation_alias="shown_organization")
+    result_files: list[str] = Field(validation_alias="shown_result_files")
     status: JobStatus
-    validation_file: str | None
-    training_file: str
+    validation_file: str | None = Field(validation_alias="shown_validation_file")
+    training_file: str = Field(validation_alias="shown_training_file")
     hyperparameters: JSONObject | None
     trained_tokens: int | None
     error: Annotated[JSONObject, _OrEmpty]
@@ -82,6 +82,9 @@ class Job(Answer):
     provider: str = Field(description="Who trains it: local, or the kind of server; not in OpenAI's API.")
     credential: str | None = Field(None, validation_alias="credential_id",
                                    description="Id of the credential that pays a server for it.")
+    successor_of: str | None = Field(None, validation_alias="shown_successor_of",
+                                     description="The job whose data and hyper-parameters this one trains again.")
+    successors: list[str] = Field(default_factory=list, description="The jobs that train this one's again.")
 
 
 class JobList(Answer):
@@ -94,7 +97,7 @@ class JobList(Answer):
 
 class JobEvent(Answer):
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
-    id: str = Field(validation_alias="shown_id")
+    id: ShownId
     created_at: Timestamp
     level: Literal["info", "warn", "error"]
     message: str
@@ -114,7 +117,7 @@ class Checkpoint(Answer):
     """A state of the weights that can be used as a model."""
 
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
-    id: str = Field(validation_alias="shown_id")
+    id: ShownId
     created_at: Timestamp
     fine_tuned_model_checkpoint: str
     fine_tuning_job_id: str = Field(validation_alias="job_id")
