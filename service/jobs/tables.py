@@ -23,6 +23,7 @@ class Job(Tenanted, Positioned, Base):
         Index("ix_jobs_metadata", "metadata", postgresql_using="gin"),
         Index("ix_jobs_training_file", "project_id", "training_file"),
         Index("ix_jobs_validation_file", "project_id", "validation_file"),
+        UniqueConstraint("project_id", "alias"),
     )
 
     organization_id: Mapped[str]
@@ -44,6 +45,8 @@ class Job(Tenanted, Positioned, Base):
     integrations: Mapped[list[Any] | None]
     cancel_requested_at: Mapped[datetime | None]
     pause_requested_at: Mapped[datetime | None]
+    resume_requested_at: Mapped[datetime | None]
+    "Of a job that is paused at a server, which decides."
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     estimated_finish: Mapped[datetime | None]
@@ -61,6 +64,46 @@ class Job(Tenanted, Positioned, Base):
     "Id of its pre-flight; null for jobs that are older than pre-flights."
     credential_id: Mapped[str | None]
     "With what its provider is paid; null for a job that trains in this house."
+    alias: Mapped[str | None]
+    "What the server that it was imported from calls it; callers know it by that."
+    original: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    "Words of another server that are shown in place of ours: ids of its organization and files, its method."
+    successor_of: Mapped[str | None]
+    "Id of the job whose data, split and hyper-parameters this one trains again."
+    successors: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    "Ids of the jobs that train this one's again, oldest first; only ever added to under this row's lock."
+    answers_for: Mapped[str | None]
+    "The model that this job's own is to answer for once there is one; see `model_mappings`."
+
+    @property
+    def shown_id(self) -> str:
+        return self.alias or self.id
+
+    def _shown(self, field: str) -> Any:
+        original = self.original or {}
+        return original[field] if field in original else getattr(self, field)
+
+    @property
+    def shown_organization(self) -> str:
+        return str(self._shown("organization_id"))
+
+    @property
+    def shown_training_file(self) -> str:
+        return str(self._shown("training_file"))
+
+    @property
+    def shown_validation_file(self) -> str | None:
+        file: str | None = self._shown("validation_file")
+        return file
+
+    @property
+    def shown_result_files(self) -> list[str]:
+        return list(self._shown("result_files"))
+
+    @property
+    def shown_successor_of(self) -> str | None:
+        job: str | None = self._shown("successor_of")
+        return job
 
     @property
     def hyperparameters(self) -> dict[str, Any] | None:

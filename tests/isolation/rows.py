@@ -11,6 +11,8 @@ from migrations.metadata import metadata
 from tests.fixtures.api import Tenant
 
 CHOSEN: dict[tuple[str, str], Any] = {
+    ("import_items", "kind"): "file",
+    ("import_problems", "kind"): "file",
     ("tuned_models", "kind"): "adapter",
     ("tuned_models", "artifact_prefix"): "jobs/gone/",
     ("ledger_entries", "kind"): "hold",

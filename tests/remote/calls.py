@@ -28,6 +28,16 @@ class Call:
     def name(self, part: str) -> str:
         return self.request.match_info[part]
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether Azure's older paths were used, with an api-version: they have words of their own."""
+        return self.face == "azure" and not self.request.path.startswith("/openai/v1/")
+
+    @property
+    def made(self) -> int:
+        """The status of an answer to something that was made."""
+        return 201 if self.is_dated else 200
+
     async def json(self) -> Any:
         try:
             return json.loads(await self.request.read())
@@ -38,5 +48,5 @@ class Call:
 Route = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
-def answer(body: Any) -> web.Response:
-    return web.json_response(body)
+def answer(body: Any, status: int = 200) -> web.Response:
+    return web.json_response(body, status=status)

@@ -15,6 +15,8 @@ from urllib.error import HTTPError
 
 from tests.remote.world import DEFAULT_KEY, OTHER_KEY
 
+KEY_PAIR = "tuneworks_key"
+"""The metadata entry by which a house finds its jobs again."""
 _START_SECONDS = 60.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Whatever proxies the environment names, this goes to loopback."""
@@ -35,7 +37,7 @@ class Ledger:
     refused: dict[str, int]
     faults: list[dict[str, Any]]
 
-    def by(self, name: str) -> dict[str, list[dict[str, Any]]]:
+    def by(self, name: str = KEY_PAIR) -> dict[str, list[dict[str, Any]]]:
         """The jobs that bear a metadata entry, by its value."""
         grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for job in self.jobs:
@@ -43,7 +45,7 @@ class Ledger:
                 grouped[job["metadata"][name]].append(job)
         return dict(grouped)
 
-    def doubled(self, name: str) -> dict[str, list[dict[str, Any]]]:
+    def doubled(self, name: str = KEY_PAIR) -> dict[str, list[dict[str, Any]]]:
         """Values of a metadata entry with more than one job that is live or was paid: this must be empty."""
         costly = {key: [job for job in jobs if job["live"] or job["paid"]] for key, jobs in self.by(name).items()}
         return {key: jobs for key, jobs in costly.items() if len(jobs) > 1}

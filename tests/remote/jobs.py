@@ -8,6 +8,7 @@ from tests.remote.datasets import Problem
 from tests.remote.models import Base
 
 ENDS = frozenset({"succeeded", "failed", "cancelled"})
+_AT_AZURE = {"validating_files": "pending", "queued": "pending", "cancelled": "canceled"}
 
 
 @dataclass(slots=True)
@@ -97,6 +98,8 @@ class Job:
     shape: int = 0
     "Rises when the job moves, so that heaps know what they hold is old."
     epochs: int = 1
+    azure: bool = False
+    "Made through Azure's older paths, and told in their words."
     _rendered: bytes | None = None
 
     @property
@@ -125,7 +128,8 @@ class Job:
         return {
             "object": "fine_tuning.job", "id": self.id, "model": self.base.id, "created_at": int(self.created_at),
             "finished_at": _whole(self.finished_at), "fine_tuned_model": self.fine_tuned_model,
-            "organization_id": self.organization, "result_files": self.result_files, "status": self.status,
+            "organization_id": self.organization, "result_files": self.result_files,
+            "status": _AT_AZURE.get(self.status, self.status) if self.azure else self.status,
             "validation_file": self.validation_file, "training_file": self.training_file,
             "hyperparameters": shown["hyperparameters"] if self.method == "supervised" else None,
             "trained_tokens": self.trained_tokens, "error": self.error, "user_provided_suffix": self.suffix,

@@ -37,6 +37,9 @@ BASES = (
 )
 BY_NAME = {name: base for base in BASES for name in (base.id, *base.aliases)}
 
+AT_AZURE = {base.id.replace("gpt-3.5", "gpt-35"): base for base in BASES if "3.5" in base.id}
+"""Azure writes some names in its own way."""
+
 
 @dataclass(slots=True)
 class Tuned:
@@ -56,3 +59,8 @@ class Tuned:
 def tuned_name(base: Base, organization: str, suffix: str | None, tail: str) -> str:
     kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in (suffix or "").lower())
     return f"ft:{base.id}:{organization}:{kept}:{tail}"
+
+
+def azure_name(base: Base, suffix: str | None, tail: str) -> str:
+    name = base.id.replace("gpt-3.5", "gpt-35")
+    return f"{name}.ft-{tail}" + (f"-{suffix}" if suffix else "")

@@ -14,11 +14,11 @@ class Names:
     def _hex(self, length: int) -> str:
         return f"{self.random.getrandbits(length * 4):0{length}x}"
 
-    def file(self) -> str:
-        return f"file-{self._letters(22)}"
+    def file(self, *, azure: bool = False) -> str:
+        return f"file-{self._hex(32) if azure else self._letters(22)}"
 
-    def job(self) -> str:
-        return f"ftjob-{self._letters(24)}"
+    def job(self, *, azure: bool = False) -> str:
+        return f"ftjob-{self._hex(32) if azure else self._letters(24)}"
 
     def event(self) -> str:
         return f"ftevent-{self._letters(24)}"
@@ -53,6 +53,9 @@ class Names:
     def tail(self) -> str:
         """The eight characters at the end of a tuned model's name."""
         return self._letters(8)
+
+    def azure_tail(self) -> str:
+        return self._hex(32)
 
     def seed(self) -> int:
         return self.random.randrange(2**31)

@@ -11,7 +11,7 @@ from tests.remote.accounts import Account
 from tests.remote.datasets import Problem
 from tests.remote.files import Generated, StoredFile
 from tests.remote.jobs import Checkpoint, Event, Job, Steps
-from tests.remote.models import Tuned, tuned_name
+from tests.remote.models import Tuned, azure_name, tuned_name
 from tests.remote.names import Names
 
 if TYPE_CHECKING:
@@ -111,14 +111,14 @@ class Training:
 
     def succeed(self, account: Account, job: Job, now: float) -> None:
         job.steps_done = job.steps
-        job.fine_tuned_model = tuned_name(job.base, account.slug, job.suffix, self.names.tail())
+        job.fine_tuned_model = self._name(account, job)
         self._make_checkpoints(account, job, now)
         self._tell(job, now, f"New fine-tuned model created: {job.fine_tuned_model}")
         self._tell(job, now, "The job has successfully completed")
         job.trained_tokens = job.tokens * job.epochs
         self._bill(job)
         encode = base64.b64encode if self.world.behaviour.results_base64 else bytes
-        file = StoredFile(self.names.file(), "step_metrics.csv", "fine-tune-results", now,
+        file = StoredFile(self.names.file(azure=job.azure), "step_metrics.csv", "fine-tune-results", now,
                           Generated(lambda: encode(result_csv(job))))
         account.files[file.id] = file
         job.result_files = [file.id]
@@ -167,6 +167,11 @@ class Training:
         job.billed_tokens = 0 if job.base.by_time else job.trained_tokens or 0
         job.billed_seconds = job.steps_done * job.step_seconds if job.base.by_time else 0.0
 
+    def _name(self, account: Account, job: Job) -> str:
+        if job.azure:
+            return azure_name(job.base, job.suffix, self.names.azure_tail())
+        return tuned_name(job.base, account.slug, job.suffix, self.names.tail())
+
     def _make_checkpoints(self, account: Account, job: Job, now: float) -> None:
         """One for each of the last epochs; the last bears the model's own name."""
         per_epoch = max(1, job.steps // job.epochs)
@@ -174,7 +179,7 @@ class Training:
             last = epoch == job.epochs
             step = job.steps if last else epoch * per_epoch
             name = job.fine_tuned_model if last else (
-                f"{tuned_name(job.base, account.slug, job.suffix, self.names.tail())}:ckpt-step-{step}")
+                f"{self._name(account, job)}:ckpt-step-{step}")
             assert name is not None
             made = now - (job.steps - step) * job.step_seconds
             job.checkpoints.append(Checkpoint(self.names.checkpoint(), made, name, job.id, step,

@@ -22,10 +22,10 @@ async def create(call: Call) -> web.Response:
     if fields["purpose"] == "fine-tune":
         check_lines(content)
     now = call.now
-    stored = StoredFile(call.world.names.file(), filename, fields["purpose"], now, content,
+    stored = StoredFile(call.world.names.file(azure=call.is_dated), filename, fields["purpose"], now, content,
                         expires_at=_expiry(fields, now))
     call.account.files[stored.id] = stored
-    return answer(stored.wire())
+    return answer(stored.wire(), call.made)
 
 
 async def _read_form(call: Call) -> tuple[dict[str, str], tuple[str, Bytes] | None]:

@@ -11,7 +11,7 @@ from tests.remote.accounts import Account
 from tests.remote.calls import Call, answer
 from tests.remote.datasets import Problem, Reading
 from tests.remote.jobs import Job
-from tests.remote.models import BY_NAME, Base
+from tests.remote.models import AT_AZURE, BY_NAME, Base
 from tests.remote.orders import Order
 from tests.remote.refusals import Refusal
 from tests.remote.world import World
@@ -24,12 +24,12 @@ async def create(call: Call) -> web.Response:
     if call.account.standing == "quota":
         raise refusals.quota_spent()
     order = orders.read(body)
-    job = make(call.world, call.account, order, call.now)
+    job = make(call.world, call.account, order, call.now, azure=call.is_dated)
     call.world.training.begin(call.account, job)
-    return answer(job.wire())
+    return answer(job.wire(), call.made)
 
 
-def make(world: World, account: Account, order: Order, now: float) -> Job:
+def make(world: World, account: Account, order: Order, now: float, *, azure: bool = False) -> Job:
     """Raises Refusal for a model or file that cannot be trained on."""
     base = _base(world, account, order, now)
     reading = _file(account, "training_file", order.training_file, order.method)
@@ -39,16 +39,17 @@ def make(world: World, account: Account, order: Order, now: float) -> Job:
     problem = reading.problem
     if problem is None and world.names.random.random() < world.behaviour.failing_share:
         problem = Problem("server_error", "The job failed due to an internal error", "")
-    return Job(world.names.job(), base, now, account.organization, order.training_file, order.validation_file,
+    return Job(world.names.job(azure=azure), base, now, account.organization, order.training_file, order.validation_file,
                order.method, order.options, order.suffix, order.seed if order.seed is not None else world.names.seed(),
                order.metadata if world.behaviour.keeps_metadata else None, order.integrations, reading.examples,
                reading.tokens, problem, steps=math.ceil(max(reading.examples, 1)), step_seconds=world.pace.step,
-               visible_at=now + world.behaviour.list_lag)
+               visible_at=now + world.behaviour.list_lag, azure=azure)
 
 
 def _base(world: World, account: Account, order: Order, now: float) -> Base:
     tuned = account.models.get(order.model)
-    base = tuned.base if tuned is not None and not tuned.deleted else BY_NAME.get(order.model)
+    known = BY_NAME | AT_AZURE
+    base = tuned.base if tuned is not None and not tuned.deleted else known.get(order.model)
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
     if base is None or (world.behaviour.honours_retirement and (base.shutdown_date or "9999") <= today):
         raise refusals.not_tunable(order.model)

@@ -41,8 +41,9 @@ def there(tenant: Tenant, simulator: Simulator) -> dict[str, str]:
 
 
 class TestServerThatBehaves:
-    def test_three_pages_show_250_jobs_and_nothing_is_followed_without_news(
-            self, tenant: Tenant, simulator: Simulator, there: dict[str, str], sweep: Sweeps) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_three_pages_show_250_jobs_and_nothing_is_followed_without_news(self, tenant: Tenant, simulator: Simulator,
+                                                                            sweep: Sweeps) -> None:
         sweep()
         assert len(asked(simulator)) == 3
         assert all(row.waits > 0 and row.polled_at and not row.poll_lease for row in rows().values())
@@ -73,8 +74,8 @@ class TestServerThatBehaves:
         assert len(asked(simulator)) == 1
         assert (followed(tenant), followed(stranger)) == ({mine}, {theirs})
 
-    def test_jobs_that_the_list_does_not_show_yet_are_found(self, tenant: Tenant, simulator: Simulator,
-                                                            there: dict[str, str], sweep: Sweeps) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_jobs_that_the_list_does_not_show_yet_are_found(self, simulator: Simulator, sweep: Sweeps) -> None:
         simulator.fault("mutate", path=LIST, body=EMPTY)
         sweep()
         assert all(row.polled_at for row in rows().values())
@@ -96,8 +97,9 @@ class TestServerThatBehaves:
         assert followed(tenant) == set(there.values())
 
     @pytest.mark.parametrize("provider", ["azure", "compatible"])
-    def test_other_providers_that_speak_so(self, tenant: Tenant, simulator: Simulator, there: dict[str, str],
-                                           sweep: Sweeps, opens: dict[str, OpenCredential], provider: str) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_other_providers_that_speak_so(self, simulator: Simulator, sweep: Sweeps, opens: dict[str, OpenCredential],
+                                           provider: str) -> None:
         where = {"azure": simulator.azure_url, "compatible": f"{simulator.base_url}/"}
         opens[CREDENTIAL] = OpenCredential(
             id=CREDENTIAL, provider=provider, base_url=where[provider], options={}, secret=simulator.key,
@@ -111,8 +113,8 @@ class TestServerInTrouble:
         {"do": 500}, {"do": 503}, {"do": "refuse"}, {"do": "reset_after"}, {"do": "truncate"}, {"do": 429},
         {"do": "redirect", "location": "http://127.0.0.1:1/"},
     ])
-    def test_it_moves_the_next_time_and_nothing_else(self, tenant: Tenant, simulator: Simulator,
-                                                     there: dict[str, str], sweep: Sweeps,
+    @pytest.mark.usefixtures("there")
+    def test_it_moves_the_next_time_and_nothing_else(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps,
                                                      trouble: dict[str, Any]) -> None:
         do = trouble.pop("do")
         simulator.fault(do, path=r"/fine_tuning/jobs", **trouble)
@@ -125,20 +127,20 @@ class TestServerInTrouble:
         sweep()
         assert all(row.polled_at and row.poll_failures == 0 for row in rows().values())
 
-    def test_an_answer_that_does_not_come_ends_with_its_time(self, tenant: Tenant, simulator: Simulator,
-                                                             there: dict[str, str]) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_an_answer_that_does_not_come_ends_with_its_time(self, simulator: Simulator) -> None:
         simulator.fault("timeout", path=LIST)
         Sweeps(timeout=0.3)()
         assert all(row.poll_failures == 1 for row in rows().values())
 
-    def test_a_body_that_trickles_ends_with_its_time(self, tenant: Tenant, simulator: Simulator,
-                                                     there: dict[str, str]) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_a_body_that_trickles_ends_with_its_time(self, simulator: Simulator) -> None:
         simulator.fault("slow", path=LIST, seconds=600)
         Sweeps(timeout=0.3)()
         assert all(row.poll_failures == 1 for row in rows().values())
 
-    def test_it_is_left_alone_for_as_long_as_it_asks(self, tenant: Tenant, simulator: Simulator,
-                                                     there: dict[str, str], sweep: Sweeps) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_it_is_left_alone_for_as_long_as_it_asks(self, simulator: Simulator, sweep: Sweeps) -> None:
         simulator.fault(429, path=LIST, retry_after=1200, count=1)
         sweep()
         assert all(1100 < row.waits <= 1200 for row in rows().values())
@@ -146,8 +148,8 @@ class TestServerInTrouble:
         sweep(2)
         assert len(asked(simulator)) == 1
 
-    def test_what_was_seen_before_the_trouble_is_kept(self, tenant: Tenant, simulator: Simulator,
-                                                      there: dict[str, str], sweep: Sweeps) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_what_was_seen_before_the_trouble_is_kept(self, simulator: Simulator, sweep: Sweeps) -> None:
         simulator.fault(503, path=LIST, nth=3)
         sweep()
         assert sum(row.polled_at is not None for row in rows().values()) == 200
@@ -168,16 +170,17 @@ class TestServerInTrouble:
             all_due()
         assert min(pauses) > 300
 
-    def test_one_servers_trouble_is_its_own(self, tenant: Tenant, simulator: Simulator, there: dict[str, str],
-                                            sweep: Sweeps, opens: dict[str, OpenCredential]) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_one_servers_trouble_is_its_own(self, tenant: Tenant, sweep: Sweeps,
+                                            opens: dict[str, OpenCredential]) -> None:
         opens["cred_dead"] = OpenCredential(id="cred_dead", provider="openai", base_url="http://127.0.0.1:9/v1",
                                             options={}, secret="sk-dead", organization_id="org_test")
         dead = set(live(tenant, ["a", "b"], credential_id="cred_dead"))
         sweep()
         assert {row.id for row in rows().values() if row.poll_failures} == dead
 
-    def test_a_refused_credential_is_told_and_left_alone(self, tenant: Tenant, simulator: Simulator,
-                                                         there: dict[str, str], sweep: Sweeps,
+    @pytest.mark.usefixtures("there")
+    def test_a_refused_credential_is_told_and_left_alone(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps,
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
         told: list[tuple[str, str]] = []
         monkeypatch.setattr(credentials, "failing", lambda _, credential_id, details: told.append(
@@ -191,8 +194,8 @@ class TestServerInTrouble:
         assert all(row.waits > 200 for row in rows().values())
         assert followed(tenant) == set()
 
-    def test_a_credential_that_is_gone_costs_no_request(self, tenant: Tenant, simulator: Simulator,
-                                                        there: dict[str, str], sweep: Sweeps,
+    @pytest.mark.usefixtures("there")
+    def test_a_credential_that_is_gone_costs_no_request(self, simulator: Simulator, sweep: Sweeps,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(_: object, credential_id: str) -> None:
             raise CredentialNotFound(credential_id)
@@ -218,7 +221,7 @@ class TestServerThatDoesItsWorst:
         sweep()
         assert all(row.polled_at for row in rows().values())
 
-    def test_a_page_that_repeats_itself_for_ever(self, tenant: Tenant, simulator: Simulator, there: dict[str, str],
+    def test_a_page_that_repeats_itself_for_ever(self, simulator: Simulator, there: dict[str, str],
                                                  sweep: Sweeps) -> None:
         page = {"object": "list", "has_more": True, "data": [{"id": next(iter(there)), "status": "running"}]}
         simulator.fault("mutate", path=LIST, body=page)
@@ -226,8 +229,8 @@ class TestServerThatDoesItsWorst:
         assert all(row.polled_at for row in rows().values())
         assert len(asked(simulator)) <= 250 + 20
 
-    def test_everything_is_garbage(self, tenant: Tenant, simulator: Simulator, there: dict[str, str],
-                                   sweep: Sweeps) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_everything_is_garbage(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps) -> None:
         simulator.fault("garbage", path=r"/fine_tuning/jobs")
         sweep()
         assert all(row.poll_failures == 1 and row.state == "live" for row in rows().values())
