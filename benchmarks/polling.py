@@ -215,9 +215,10 @@ def _watch(url: str, watched: Sequence[tuple[psutil.Process, str, Any]], changes
     after = asyncio.run(told(url))["asked"]
     spent = [sum(each.cpu_times()[:2]) - first for (each, _, _), first in zip(watched, cpu, strict=True)]
     memory = [each.memory_info().rss / 2**20 for each, _, _ in watched]
-    if changes:
-        time.sleep(1.5 * _INTERVAL)
     changed = asyncio.run(told(url))["changed"]
+    deadline = time.monotonic() + 4 * _INTERVAL
+    while time.monotonic() < deadline and any(set(changed) - set(seen()) for _, _, seen in watched):
+        time.sleep(1)
     results = []
     for (_, agent, seen), seconds, megabytes in zip(watched, spent, memory, strict=True):
         times = seen()

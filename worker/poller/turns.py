@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -67,6 +68,8 @@ class Visit:
             _log.warning("lost a turn at %s after %s requests", self.turn.credential_id, self.requests)
         except (DBAPIError, PoolTimeout) as trouble:
             _log.warning("database unavailable while polling: %s", trouble)
+            with suppress(DBAPIError, PoolTimeout):  # what cannot be given back is due when the lease is over
+                await self._give_back()
         except asyncio.CancelledError:
             await self._give_back()
             raise
@@ -125,43 +128,37 @@ class Visit:
         """Record what was seen, in transactions of its own: what is recorded stays, whatever comes next."""
         if sighting.statuses or sighting.gone:
             self._circuit.answered()
-        waits, news, gone = {}, dict[str, list[tuple[Due, str]]](), dict[str, list[tuple[Due, str]]]()
-        for remote_id, status in sighting.statuses.items():
-            for job in self._by_remote_id[remote_id]:
-                is_news = job.follow or (status is not None and status != job.status)
-                waits[job.id] = wait_for(0.0 if is_news else job.age, luck=self._luck)
-                if is_news:
-                    news.setdefault(job.project_id, []).append((job, status or job.status or ""))
-        for job in self._jobs(sighting.gone):
-            waits[job.id] = wait_for(job.age, luck=self._luck)
-            gone.setdefault(job.project_id, []).append((job, ""))
-        for project_id in {*news, *gone}:
-            await asyncio.to_thread(self._tell, project_id, news.get(project_id, []), gone.get(project_id, []))
+        seen = [(job, status) for remote_id, status in sighting.statuses.items()
+                for job in self._by_remote_id[remote_id]]
+        news = {job.id: (job, status) for job, status in seen if job.follow or status not in {None, job.status}}
+        gone = self._jobs(sighting.gone)
+        await self._follow([*news.values(), *((job, None) for job in gone)])
+        waits = {job.id: wait_for(0.0 if job.id in news else job.age, luck=self._luck)
+                 for job in (*(job for job, _ in seen), *gone)}
         unread = {job.id: pause_of_job(job.failures + 1, luck=self._luck) for job in self._jobs(sighting.unread)}
-        for write, found in ((claiming.record, waits), (claiming.put_off, unread)):
-            if found:
-                await self._in_house(write, self.turn, found)
-        for job_id in (*waits, *unread):
-            self._left.pop(job_id, None)
+        await self._write(claiming.record, waits)
+        await self._write(claiming.put_off, unread)
 
     def _jobs(self, remote_ids: Iterable[str]) -> list[Due]:
         return [job for remote_id in remote_ids for job in self._by_remote_id[remote_id]]
 
-    @staticmethod
-    def _tell(project_id: str, news: Iterable[tuple[Due, str]], gone: Iterable[tuple[Due, str]]) -> None:
-        """Within the project that they belong to, have jobs followed."""
-        soon = timedelta(seconds=GRID_SECONDS)
-        with transaction(Scope.project(project_id)) as session:
-            for job, status in news:
-                remote_jobs.note_seen(session, job.id, status, next_poll=soon)
-            for job, _ in gone:
-                remote_jobs.wake(session, job.job_id)
+    async def _follow(self, news: Sequence[tuple[Due, str | None]]) -> None:
+        """Have jobs followed, within the projects that they belong to."""
+        by_project: dict[str, list[tuple[Due, str | None]]] = defaultdict(list)
+        for job, status in sorted(news, key=lambda each: each[0].id):
+            by_project[job.project_id].append((job, status))
+        for project_id, found in by_project.items():
+            await asyncio.to_thread(_tell, project_id, found)
+
+    async def _write(self, verb: Callable[[Session, Turn, Mapping[str, float]], None], waits: dict[str, float]) -> None:
+        if waits:
+            await self._in_house(verb, self.turn, waits)
+        for job_id in waits:
+            self._left.pop(job_id, None)
 
     async def _leave_alone(self, seconds: float) -> None:
         """Nothing of what is left is asked for within `seconds`, by any poller."""
-        if self._left:
-            await self._in_house(claiming.put_off, self.turn, dict.fromkeys(self._left, seconds))
-            self._left.clear()
+        await self._write(claiming.put_off, dict.fromkeys(self._left, seconds))
 
     async def _give_back(self) -> None:
         if self._left:
@@ -195,3 +192,14 @@ class Visit:
     def _scope(self) -> Scope:
         """That of any project whose job it is: it trains with the credential, so it may see it."""
         return Scope.project(self.turn.jobs[0].project_id)
+
+
+def _tell(project_id: str, news: Sequence[tuple[Due, str | None]]) -> None:
+    """A status, or None for a job that its server does not know."""
+    with transaction(Scope.project(project_id)) as session:
+        for job, status in news:
+            if status is None and not job.follow:
+                remote_jobs.wake(session, job.job_id)
+            else:
+                remote_jobs.note_seen(session, job.id, status or job.status or "",
+                                      next_poll=timedelta(seconds=GRID_SECONDS))
