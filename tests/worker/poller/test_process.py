@@ -12,8 +12,8 @@ from service.embedded.health import live_pollers
 from service.settings import child_environment, settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
-from tests.worker.poller.attempts import live, rows
-from tests.worker.poller.test_turns import LIST, asked, remote_jobs
+from tests.worker.poller.attempts import change, live, rows
+from tests.worker.poller.test_turns import LIST, asked, remote_jobs, status
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 _PATIENCE_SECONDS = 120.0
@@ -58,7 +58,9 @@ def test_two_of_them_ask_no_more_than_one(tenant: Tenant, simulator: Simulator, 
     start()
     start()
     until(lambda: watching() == 2, "both are there")
-    live(tenant, remote_jobs(simulator, 250), credential_id=credential)
+    remote_ids = remote_jobs(simulator, 250)
+    old = live(tenant, remote_ids, credential_id=credential, status=status(simulator, remote_ids[0]), due="null")
+    change(tenant, old, status_since="now() - interval '1 day'", next_poll_at="now()")  # next in a minute
     until(all_polled, "all jobs are polled")
     assert len(asked(simulator)) == 3
 

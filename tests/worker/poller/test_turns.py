@@ -153,8 +153,8 @@ class TestTurn:
         assert asked(simulator) == []
         assert {each.id: each.poll_lease for each in rows().values()} == dict.fromkeys(before, turn.id)
 
-    def test_a_long_walk_keeps_its_lease(self, tenant: Tenant, simulator: Simulator, there: dict[str, str],
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.usefixtures("there")
+    def test_a_long_walk_keeps_its_lease(self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TUNEWORKS_POLL_LEASE_SECONDS", "1.5")
         settings.cache_clear()
         simulator.fault("slow", path=LIST, seconds=1.2)
