@@ -10,9 +10,9 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from itertools import groupby
 from typing import Concatenate, ParamSpec, TypeVar
 
 import aiohttp
@@ -23,15 +23,15 @@ from sqlalchemy.orm import Session
 from service.credentials import operations as credentials
 from service.credentials import queries
 from service.credentials.operations import OpenCredential
-from service.jobs.operations import remote as remote_jobs
 from service.kit.database import DISPATCH, Scope, transaction
 from service.kit.errors import ServiceError
+from service.kit.work import Work, enqueue
 from service.settings import settings
 from worker.poller import claiming
 from worker.poller.claiming import Due, Turn
 from worker.poller.listing import Sighting, walk
 from worker.poller.opening import Open
-from worker.poller.pacing import GRID_SECONDS, Circuit, TokenBucket, pause_of_job, wait_for
+from worker.poller.pacing import Circuit, TokenBucket, pause_of_job, wait_for
 from worker.providers.remote import AccessRefused, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -130,25 +130,17 @@ class Visit:
             self._circuit.answered()
         seen = [(job, status) for remote_id, status in sighting.statuses.items()
                 for job in self._by_remote_id[remote_id]]
-        news = {job.id: (job, status) for job, status in seen if job.follow or status not in {None, job.status}}
+        moved = [job for job, status in seen if status not in {None, job.status}]
         gone = self._jobs(sighting.gone)
-        await self._follow([*news.values(), *((job, None) for job in gone)])
-        waits = {job.id: wait_for(0.0 if job.id in news else job.age, luck=self._luck)
-                 for job in (*(job for job, _ in seen), *gone)}
+        await asyncio.to_thread(_follow, {*moved, *gone, *(job for job, _ in seen if job.follow)})
+        waits = {job.id: wait_for(job.age, luck=self._luck) for job in (*(job for job, _ in seen), *gone)}
+        waits |= {job.id: wait_for(0.0, luck=self._luck) for job in moved}
         unread = {job.id: pause_of_job(job.failures + 1, luck=self._luck) for job in self._jobs(sighting.unread)}
         await self._write(claiming.record, waits)
         await self._write(claiming.put_off, unread)
 
     def _jobs(self, remote_ids: Iterable[str]) -> list[Due]:
         return [job for remote_id in remote_ids for job in self._by_remote_id[remote_id]]
-
-    async def _follow(self, news: Sequence[tuple[Due, str | None]]) -> None:
-        """Have jobs followed, within the projects that they belong to."""
-        by_project: dict[str, list[tuple[Due, str | None]]] = defaultdict(list)
-        for job, status in sorted(news, key=lambda each: each[0].id):
-            by_project[job.project_id].append((job, status))
-        for project_id, found in by_project.items():
-            await asyncio.to_thread(_tell, project_id, found)
 
     async def _write(self, verb: Callable[[Session, Turn, Mapping[str, float]], None], waits: dict[str, float]) -> None:
         if waits:
@@ -194,12 +186,10 @@ class Visit:
         return Scope.project(self.turn.jobs[0].project_id)
 
 
-def _tell(project_id: str, news: Sequence[tuple[Due, str | None]]) -> None:
-    """A status, or None for a job that its server does not know."""
-    with transaction(Scope.project(project_id)) as session:
-        for job, status in news:
-            if status is None and not job.follow:
-                remote_jobs.wake(session, job.job_id)
-            else:
-                remote_jobs.note_seen(session, job.id, status or job.status or "",
-                                      next_poll=timedelta(seconds=GRID_SECONDS))
+def _follow(news: Iterable[Due]) -> None:
+    """Have jobs followed, each within the project that it belongs to; always in one order, as locks are taken."""
+    ordered = sorted(news, key=lambda job: (job.project_id, job.job_id))
+    for project_id, jobs in groupby(ordered, key=lambda job: job.project_id):
+        with transaction(Scope.project(project_id)) as session:
+            for job in jobs:
+                enqueue(session, Work.FOLLOW_JOB, job.job_id, project_id=project_id)
