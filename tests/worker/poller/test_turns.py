@@ -82,9 +82,11 @@ class TestServerThatBehaves:
     def test_a_job_whose_time_has_come_is_followed_without_news(self, tenant: Tenant, there: dict[str, str],
                                                                 sweep: Sweeps) -> None:
         attempt = next(iter(there.values()))
-        change(tenant, [attempt], next_follow_at="now() - interval '1 second'")
+        change(tenant, [attempt], next_follow_at="now() - interval '1 second'",
+               status_since="now() - interval '1 day'")
         sweep()
         assert followed(tenant) == {attempt}
+        assert rows()[attempt].waits > 20  # as old jobs wait
 
     def test_jobs_of_two_projects_share_the_pages_and_stay_apart(
             self, tenant: Tenant, stranger: Tenant, simulator: Simulator, credential: str, sweep: Sweeps) -> None:
