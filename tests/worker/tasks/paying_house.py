@@ -1,6 +1,5 @@
 """A project with a credential at a scripted server, jobs that it pays for, and time that passes when told."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -140,5 +139,3 @@ def found_house(tenant: Tenant, server: ScriptedServer) -> PayingHouse:
         credential = credentials.create(session, Owner(tenant.organization_id, tenant.project_id), body, by="key_test")
     return PayingHouse(tenant, server, credential.id)
 
-
-Freeze = Callable[[], None]
