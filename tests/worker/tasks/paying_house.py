@@ -60,7 +60,7 @@ class PayingHouse:
         return make_job(self.tenant, status, model=MODEL, training_file=file_id, **body)
 
     def run(self, kind: Work, subject: str) -> bool:
-        """Run one item as a worker would, if it is due; a worker that is killed over it is gone, and so is its lease."""
+        """Run one item, if it is due, as a worker would; one that is killed over it is gone, and so is its lease."""
         with transaction(self.tenant.scope) as session:
             item = session.execute(text("select id from work_items where kind = :kind and subject = :subject"),
                                    {"kind": kind.value, "subject": subject}).scalar()

@@ -75,7 +75,8 @@ class TestMirroring:
     def test_no_data_of_a_server_is_more_than_it_can_bear(self, paying: PayingHouse, server: ScriptedServer,
                                                           data: dict[str, Any]) -> None:
         job_id, remote_id = paying.sent()
-        event = RemoteEvent("ftevent-\x00odd", datetime(9999, 1, 1, tzinfo=UTC), "warn", "metrics", "o\x00dd \ud800", data)
+        event = RemoteEvent("ftevent-\x00odd", datetime(9999, 1, 1, tzinfo=UTC), "warn", "metrics", "o\x00dd \ud800",
+                            data)
         server.only.events.append(event)
         server.move(remote_id, "running", hyperparameters=data, error=data)
         paying.follow(job_id)
@@ -125,7 +126,8 @@ class TestStates:
         server.move(remote_id, "odd\x00")
         paying.wake(job_id)
         assert paying.status(job_id) is JobStatus.RUNNING
-        assert "Status at openai: odd\N{REPLACEMENT CHARACTER}, a word that this house does not know" in paying.log(job_id)
+        assert ("Status at openai: odd\N{REPLACEMENT CHARACTER}, a word that this house does not know"
+                in paying.log(job_id))
         server.move(remote_id, "succeeded")
         paying.wake(job_id)
         assert paying.status(job_id) is JobStatus.SUCCEEDED
