@@ -43,4 +43,4 @@ def put_file(client: OpenAI, examples: int = 12, name: str = "data.jsonl") -> st
 
 def make_job(client: OpenAI, **more: Any) -> str:
     file = more.pop("training_file", None) or put_file(client)
-    return client.fine_tuning.jobs.create(**({"model": MODEL, "training_file": file} | more)).id
+    return client.fine_tuning.jobs.create(model=more.pop("model", MODEL), training_file=file, **more).id

@@ -112,7 +112,7 @@ def test_a_paused_job_goes_on_where_it_was(simulator: Simulator, client: OpenAI)
     job = make_job(client, hyperparameters={"n_epochs": 1})
     simulator.move(job, "running")
     simulator.advance(5)
-    assert client.fine_tuning.jobs.pause(job).status == "paused"
+    assert str(client.fine_tuning.jobs.pause(job).status) == "paused"
     simulator.advance(1000)
     assert status(client, job) == "paused"
     assert client.fine_tuning.jobs.resume(job).status == "queued"

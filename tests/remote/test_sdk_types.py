@@ -39,8 +39,10 @@ def client(simulator: Simulator) -> OpenAI:
 
 
 def dpo_lines() -> bytes:
-    return b'{"input":{"messages":[{"role":"user","content":"a"}]},"preferred_output":[{"role":"assistant",' \
-           b'"content":"b"}],"non_preferred_output":[{"role":"assistant","content":"c"}]}\n' * 12
+    pair = {"input": {"messages": [{"role": "user", "content": "a"}]},
+            "preferred_output": [{"role": "assistant", "content": "b"}],
+            "non_preferred_output": [{"role": "assistant", "content": "c"}]}
+    return (json.dumps(pair).encode() + b"\n") * 12
 
 
 @pytest.mark.parametrize("method", METHODS)
