@@ -4,18 +4,16 @@ Names are resolved at every attempt and every answer of the resolver must be pub
 to an address that was checked. Redirects are not followed and no proxy or netrc of the environment is used.
 """
 
-import asyncio
-import socket
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
+from service.kit import addresses
+from service.kit.connections import connector
 from service.settings import settings
-from service.webhooks import addresses
 
 USER_AGENT = "Tuneworks/1.0 (webhooks)"
 _CONNECT_SECONDS = 5.0
@@ -48,37 +46,6 @@ class Reply:
         return self.status is not None and 200 <= self.status < 300
 
 
-class CheckedResolver(AbstractResolver):
-    """The system's resolver, which refuses a name as soon as one of its addresses is not public."""
-
-    def __init__(self) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(self, host: str, port: int = 0,
-                      family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        for each in found:
-            addresses.check(each["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-def _checked_socket(info: tuple[Any, ...]) -> socket.socket:
-    """The last gate: whatever led here, the address that is about to be dialled is looked at."""
-    family, kind, protocol, _, address = info
-    addresses.check(address[0])
-    return socket.socket(family, kind, protocol)
-
-
-def _connector(*, allow_private: bool) -> aiohttp.TCPConnector:
-    if allow_private:
-        return aiohttp.TCPConnector(use_dns_cache=False, force_close=True)
-    return aiohttp.TCPConnector(resolver=CheckedResolver(), socket_factory=_checked_socket, use_dns_cache=False,
-                                force_close=True)
-
-
 async def send(message: Message) -> Reply:
     """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
     allow_private = settings().webhook_allow_private
@@ -86,7 +53,7 @@ async def send(message: Message) -> Reply:
     started = time.perf_counter()
     try:
         addresses.check_url(message.url, allow_private=allow_private)
-        async with aiohttp.ClientSession(connector=_connector(allow_private=allow_private), timeout=timeout,
+        async with aiohttp.ClientSession(connector=connector(allow_private=allow_private), timeout=timeout,
                                          trust_env=False, auto_decompress=False,
                                          cookie_jar=aiohttp.DummyCookieJar()) as session:
             reply = await _post(session, message)
@@ -135,22 +102,3 @@ def _named(trouble: BaseException) -> str:
         return f"No answer within {settings().webhook_timeout_seconds:g} s."
     cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
     return f"{type(cause).__name__}: {cause}"[:500]
-
-
-async def resolve_early(url: str) -> None:
-    """Raise ForbiddenAddress when the URL's host resolves to an address that deliveries would refuse.
-
-    For registration only. A name that does not resolve yet is let through: every attempt checks again.
-    """
-    host = addresses.check_url(url, allow_private=settings().webhook_allow_private).hostname
-    if settings().webhook_allow_private or not host:
-        return
-    resolver = CheckedResolver()
-    try:
-        await asyncio.wait_for(resolver.resolve(host), _CONNECT_SECONDS)
-    except addresses.ForbiddenAddress:
-        raise
-    except (OSError, UnicodeError):
-        return
-    finally:
-        await resolver.close()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
+from service.kit.addresses import ForbiddenAddress
+from service.kit.connections import CheckedResolver, resolve_early
 from service.settings import settings
-from service.webhooks.addresses import ForbiddenAddress
-from service.webhooks.sending import CheckedResolver, Message, resolve_early, send
+from service.webhooks.sending import Message, send
 from tests.fixtures.receiver import Receiver
 
 
@@ -153,7 +154,7 @@ class TestWalls:
         assert "127.0.0.1 is not a public address" in (reply.error or "")
         assert receiver.requests == []
         with pytest.raises(ForbiddenAddress):
-            asyncio.run(resolve_early("https://hooks.example.com/"))
+            asyncio.run(resolve_early("https://hooks.example.com/", allow_private=False))
 
     def test_a_name_that_does_not_resolve_yet_may_be_registered(self) -> None:
-        asyncio.run(resolve_early("https://nowhere.invalid/hook"))
+        asyncio.run(resolve_early("https://nowhere.invalid/hook", allow_private=False))

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach: an explicit deny-list, with IPv4 that hides inside IPv6 taken out first.
+"""Which addresses others may send us to: an explicit deny-list, with IPv4 that hides inside IPv6 taken out first.
 
 Python's own `is_global` is not enough: it lets multicast, NAT64, 6to4 and IPv4-compatible addresses pass.
 """
@@ -28,11 +28,11 @@ _LOCAL_NAMES = ("localhost", "local", "internal", "localdomain", "home.arpa")
 
 
 class ForbiddenAddress(OSError):
-    """A name or address that deliveries must not go to."""
+    """A name or address that must not be called because a tenant names it."""
 
 
 class InvalidURL(ValueError):
-    """A URL that cannot be a webhook's; the message completes the sentence "The URL …"."""
+    """A URL that must not be called; the message completes the sentence "The URL …"."""
 
 
 def is_forbidden(address: Address) -> bool:
@@ -75,7 +75,7 @@ def literal(host: str) -> Address | None:
 
 
 def check_url(url: str, *, allow_private: bool) -> SplitResult:
-    """The parts of a webhook's URL.
+    """The parts of a URL that a tenant gave.
 
     Raises InvalidURL unless it is https (http too where private addresses are allowed), names a host that is
     not evidently local, and carries no user, password or fragment. No name is resolved here.
@@ -116,3 +116,13 @@ def _check_host(host: str) -> None:
         raise InvalidURL(f"points to '{host}', which is not a public address")
 
 
+def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Every address of a name, for clients that dial by themselves: connect to one of these and to no other.
+
+    Raises ForbiddenAddress as soon as one of them is not public, and OSError when the name has none.
+    """
+    found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not allow_private:
+        for address in found:
+            check(address)
+    return list(dict.fromkeys(found))

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from service.webhooks.addresses import ForbiddenAddress, InvalidURL, check, check_url, is_forbidden
+from service.kit.addresses import ForbiddenAddress, InvalidURL, check, check_url, is_forbidden
 
 FORBIDDEN = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1",
