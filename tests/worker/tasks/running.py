@@ -8,6 +8,7 @@ from tests.fixtures.api import Tenant
 from worker import app
 from worker.tasks import (
     counts,
+    credentials,
     datasets,
     files,
     preflights,
@@ -21,8 +22,9 @@ from worker.tasks import (
 HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets.analyse,
            Work.COUNT_TOKENS: counts.count, Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload,
            Work.BUILD_VERSION: versions.build, Work.MAKE_PREVIEW: previews.preview,
-           Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight, Work.SUBMIT_JOB: remote.submit,
-           Work.FOLLOW_JOB: remote.follow, Work.SWEEP_CREDENTIAL: remote_sweeping.sweep}
+           Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight,
+           Work.CHECK_CREDENTIAL: credentials.check, Work.SUBMIT_JOB: remote.submit, Work.FOLLOW_JOB: remote.follow,
+           Work.SWEEP_CREDENTIAL: remote_sweeping.sweep}
 
 
 def work_off(tenant: Tenant) -> int:
