@@ -110,12 +110,6 @@ class Settings(BaseSettings):
         "", description="The same lines, as a program prints them: asks a key management service or a vault, once per"
                         " process, for instance `aws kms decrypt …`.")
 
-    poll_requests_per_second: float = Field(
-        5.0, gt=0, description="How many requests a second a poller makes with one credential, in the long run.")
-    poll_timeout_seconds: float = Field(
-        20.0, gt=0, description="A poller waits so long for one answer, in seconds; less than half of its lease.")
-    poll_lease_seconds: float = Field(
-        60.0, gt=0, description="The jobs that a killed poller held are polled by another after so long.")
     # -- servers that train for money ------------------------------------------------------------------
     remote_look_seconds: float = Field(
         5.0, gt=0, description="A job whose creation got no answer is first looked for after so long, then after twice"
@@ -138,6 +132,12 @@ class Settings(BaseSettings):
         default_factory=lambda: {"waiting": 24.0, "running": 96.0, "paused": 720.0, "unknown": 24.0},
         description="A job that stays in one state at its server for longer is told of by the event"
                     " fine_tuning.job.stuck; as JSON, with any of these states.")
+    poll_requests_per_second: float = Field(
+        5.0, gt=0, description="How many requests a second a poller makes with one credential, in the long run.")
+    poll_timeout_seconds: float = Field(
+        20.0, gt=0, description="A poller waits so long for one answer, in seconds; less than half of its lease.")
+    poll_lease_seconds: float = Field(
+        60.0, gt=0, description="The jobs that a killed poller held are polled by another after so long.")
 
     # -- everything else -------------------------------------------------------------------------------
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
