@@ -18,6 +18,7 @@ from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
 from service.settings import settings
 from service.tenants import endpoints as tenants
+from service.usage import endpoints as usage
 from service.webhooks import endpoints as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -27,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     chat.router,
     credentials.router,
+    usage.router,
     webhooks.router,
     tenants.router,
     health.router,
@@ -54,6 +56,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Models", "Base models of the house and tuned models of the project."),
     ("Chat", "Answers of base models and tuned models."),
     ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
+    ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
