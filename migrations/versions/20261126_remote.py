@@ -23,6 +23,7 @@ _OPEN = "state in ('intended', 'sending', 'unknown', 'live')"
 
 def upgrade() -> None:
     op.add_column('jobs', sa.Column('credential_id', sa.String(), nullable=True))
+    op.add_column('jobs', sa.Column('resume_requested_at', sa.DateTime(timezone=True), nullable=True))
     for table in ('job_events', 'job_checkpoints'):
         op.add_column(table, sa.Column('alias', sa.String(), nullable=True))
         op.create_index(f'ix_{table}_alias', table, ['project_id', 'alias'], unique=False)
@@ -156,4 +157,5 @@ def downgrade() -> None:
     for table in ('job_checkpoints', 'job_events'):
         op.drop_index(f'ix_{table}_alias', table_name=table)
         op.drop_column(table, 'alias')
+    op.drop_column('jobs', 'resume_requested_at')
     op.drop_column('jobs', 'credential_id')

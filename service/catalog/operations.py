@@ -130,7 +130,7 @@ def register_model(session: Session, *, project_id: str, job_id: str, step: int,
 
 
 def register_remote_model(session: Session, *, project_id: str, job_id: str, step: int, name: str,
-                          base: BaseModelEntry, credential_id: str) -> TunedModel:
+                          base_model: str, provider: str, credential_id: str) -> TunedModel:
     """Make known what a job made at a server, under the server's name for it; once, however often it is told.
 
     A name that means something else in this project already gets the job's id behind it.
@@ -140,7 +140,7 @@ def register_remote_model(session: Session, *, project_id: str, job_id: str, ste
         return known
     is_taken = find_base_model(name) is not None or queries.is_taken(session, name)
     tuned = TunedModel(id=new_id("model_"), project_id=project_id, name=f"{name}:{job_id}" if is_taken else name,
-                       base_model=base.id, provider=base.provider, kind="remote", job_id=job_id, step=step,
+                       base_model=base_model, provider=provider, kind="remote", job_id=job_id, step=step,
                        remote_name=name, credential_id=credential_id)
     session.add(tuned)
     session.flush()

@@ -2,7 +2,7 @@
 
 from service.kit.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
-_HOW = "Store one with POST /v1/credentials {\"provider\": \"%s\", \"name\": …, \"secret\": …}"
+_HOW = 'Store one with POST /v1/credentials {"provider": "%s", "name": …, "secret": …}'
 
 
 class CredentialNotFound(NotFound):

@@ -11,7 +11,7 @@ from service.catalog.tables import TunedModel
 from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
 from service.jobs.states import JobStatus
-from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight
+from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight, RemoteAttempt, RemoteFile
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
@@ -37,8 +37,9 @@ def lock_for_owner(session: Session, job_id: str) -> Job | None:
 
     Whoever locked the job first and then waited for the item would meet a worker coming the other way.
     """
-    session.execute(select(WorkItem.id).where(WorkItem.kind == Work.TRAIN_JOB.value, WorkItem.subject == job_id)
-                    .with_for_update())
+    kinds = [kind.value for kind in (Work.TRAIN_JOB, Work.SUBMIT_JOB, Work.FOLLOW_JOB)]
+    session.execute(select(WorkItem.id).where(WorkItem.kind.in_(kinds), WorkItem.subject == job_id)
+                    .order_by(WorkItem.position).with_for_update())
     return lock(session, job_id)
 
 
@@ -55,13 +56,20 @@ def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata:
 
 def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
     query = select(JobEvent).where(JobEvent.job_id == job_id)
-    return paginate(session, query, JobEvent, after=after, limit=limit)
+    return paginate(session, query, JobEvent, after=_own_id(session, JobEvent, job_id, after), limit=limit)
+
+
+def _own_id(session: Session, table: type[JobEvent] | type[Checkpoint], job_id: str, name: str | None) -> str | None:
+    """The id of the row that a server's id stands for; any other name as it is."""
+    if name is None:
+        return None
+    return session.scalar(select(table.id).where(table.job_id == job_id, table.alias == name).limit(1)) or name
 
 
 def checkpoints(session: Session, job_id: str, *, after: str | None,
                 limit: int) -> tuple[Sequence[Checkpoint], bool]:
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    return paginate(session, query, Checkpoint, after=after, limit=limit)
+    return paginate(session, query, Checkpoint, after=_own_id(session, Checkpoint, job_id, after), limit=limit)
 
 
 def kept_checkpoints(session: Session, job_id: str) -> Sequence[Checkpoint]:
@@ -141,3 +149,42 @@ def ahead(session: Session, provider: str) -> tuple[int, int, datetime | None]:
     found = {status: (number, ends) for status, number, ends in session.execute(here)}
     running, ends = found.get(JobStatus.RUNNING, (0, None))
     return running, found.get(JobStatus.QUEUED, (0, None))[0], ends
+
+
+def open_attempt(session: Session, job_id: str) -> RemoteAttempt | None:
+    """The attempt of the job that may still come to something, held until the transaction ends."""
+    return session.scalar(
+        select(RemoteAttempt).where(RemoteAttempt.job_id == job_id, RemoteAttempt.state.in_(
+            ["intended", "sending", "unknown", "live"])).with_for_update(),
+        execution_options={"populate_existing": True})
+
+
+def attempt(session: Session, attempt_id: str) -> RemoteAttempt | None:
+    """The attempt as it is now, held until the transaction ends."""
+    return session.scalar(select(RemoteAttempt).where(RemoteAttempt.id == attempt_id).with_for_update(),
+                          execution_options={"populate_existing": True})
+
+
+def attempts_by_key(session: Session, keys: Sequence[str]) -> dict[str, RemoteAttempt]:
+    """What these keys were drawn for."""
+    rows = session.scalars(select(RemoteAttempt).where(RemoteAttempt.key.in_(list(keys)))).all()
+    return {row.key: row for row in rows}
+
+
+def last_attempt_at(session: Session, credential_id: str) -> datetime | None:
+    """When the newest attempt with this credential was made."""
+    return session.scalar(select(func.max(RemoteAttempt.created_at)).where(
+        RemoteAttempt.credential_id == credential_id))
+
+
+def unsent(session: Session, credential_id: str) -> Sequence[str]:
+    """Jobs with attempts that wait for their submission, or for news of it."""
+    return session.scalars(select(RemoteAttempt.job_id).where(
+        RemoteAttempt.credential_id == credential_id,
+        RemoteAttempt.state.in_(["intended", "sending", "unknown"])).order_by(RemoteAttempt.position)).all()
+
+
+def remote_file(session: Session, file_id: str, credential_id: str) -> RemoteFile | None:
+    return session.scalar(select(RemoteFile).where(RemoteFile.file_id == file_id,
+                                                   RemoteFile.credential_id == credential_id).with_for_update(),
+                          execution_options={"populate_existing": True})

@@ -45,6 +45,8 @@ class Job(Tenanted, Positioned, Base):
     integrations: Mapped[list[Any] | None]
     cancel_requested_at: Mapped[datetime | None]
     pause_requested_at: Mapped[datetime | None]
+    resume_requested_at: Mapped[datetime | None]
+    "Of a job that is paused at a server, which decides."
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     estimated_finish: Mapped[datetime | None]

@@ -13,7 +13,8 @@ LARGEST = 2**62
 """Micro-dollars; no server can make us write more than the column holds."""
 
 
-def hold(session: Session, *, project_id: str, job_id: str, key: str, micro_dollars: int, note: str | None = None) -> None:
+def hold(session: Session, *, project_id: str, job_id: str, key: str, micro_dollars: int,
+         note: str | None = None) -> None:
     """Reserve what an attempt may cost; a second hold for the same key is the first."""
     _write(session, project_id, job_id, key, "hold", micro_dollars, note)
 
@@ -31,7 +32,7 @@ def release(session: Session, *, project_id: str, job_id: str, key: str, note: s
         _write(session, project_id, job_id, key, "release", held.micro_dollars, note)
 
 
-def _write(session: Session, project_id: str, job_id: str, key: str,  # noqa: PLR0913 - a row
+def _write(session: Session, project_id: str, job_id: str, key: str,
            kind: Literal["hold", "settle", "release"], micro_dollars: int, note: str | None) -> None:
     session.execute(insert(LedgerEntry).on_conflict_do_nothing().values(
         id=new_id("ledger_"), project_id=project_id, job_id=job_id, key=key, kind=kind,

@@ -38,6 +38,9 @@ class JobBody(Request):
 class JobCreate(JobBody):
     """A job to start."""
 
+    credential: Id | None = Field(
+        None, description="Id or name of the credential that pays, for a model that a server trains for money; its"
+                          " provider's newest that works, when it is left out.")
     preflight: Id | None = Field(
         None, description="Id of a pre-flight of the same files and method, with this model among its candidates.")
 
@@ -76,6 +79,9 @@ class Job(Answer):
         validation_alias="training_version", description="The version of a data set that `training_file` belongs to.")
     validation_dataset_version: str | None = Field(validation_alias="validation_version")
     preflight: str | None = Field(None, description="What was known before the job began; not in OpenAI's API.")
+    provider: str = Field(description="Who trains it: local, or the kind of server; not in OpenAI's API.")
+    credential: str | None = Field(None, validation_alias="credential_id",
+                                   description="Id of the credential that pays a server for it.")
     successor_of: str | None = Field(None, validation_alias="shown_successor_of",
                                      description="The job whose data and hyper-parameters this one trains again.")
     successors: list[str] = Field(default_factory=list, description="The jobs that train this one's again.")
