@@ -10,6 +10,7 @@ from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
+from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
 from service.kit import documentation, health, logging, refusals
 from service.kit.database import engine
@@ -26,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     models.router,
     chat.router,
+    imports.router,
     usage.router,
     webhooks.router,
     tenants.router,
@@ -54,6 +56,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Models", "Base models of the house and tuned models of the project."),
     ("Chat", "Answers of base models and tuned models."),
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
+    ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),

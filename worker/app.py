@@ -39,7 +39,8 @@ from service.settings import settings
 
 _log = logging.getLogger(__name__)
 _LONGEST_CAUSE = 2000
-HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
+HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.imports",
+                   "worker.tasks.jobs",
                    "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.reviews",
                    "worker.tasks.versions", "worker.tasks.webhooks")
 Handler = Callable[["Running"], timedelta | None]
