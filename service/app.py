@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from service.catalog import endpoints as models
 from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
+from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
 from service.imports import endpoints as imports
@@ -27,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     models.router,
     chat.router,
+    credentials.router,
     imports.router,
     usage.router,
     webhooks.router,
@@ -55,6 +57,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Fine-tuning", "Jobs, their events and their checkpoints."),
     ("Models", "Base models of the house and tuned models of the project."),
     ("Chat", "Answers of base models and tuned models."),
+    ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),

@@ -56,20 +56,13 @@ def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata:
 
 def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
     query = select(JobEvent).where(JobEvent.job_id == job_id)
-    return paginate(session, query, JobEvent, after=_own_id(session, JobEvent, job_id, after), limit=limit)
-
-
-def _own_id(session: Session, table: type[JobEvent] | type[Checkpoint], job_id: str, name: str | None) -> str | None:
-    """The id of the row that a server's id stands for; any other name as it is."""
-    if name is None:
-        return None
-    return session.scalar(select(table.id).where(table.job_id == job_id, table.alias == name).limit(1)) or name
+    return paginate(session, query, JobEvent, after=after, limit=limit)
 
 
 def checkpoints(session: Session, job_id: str, *, after: str | None,
                 limit: int) -> tuple[Sequence[Checkpoint], bool]:
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    return paginate(session, query, Checkpoint, after=_own_id(session, Checkpoint, job_id, after), limit=limit)
+    return paginate(session, query, Checkpoint, after=after, limit=limit)
 
 
 def kept_checkpoints(session: Session, job_id: str) -> Sequence[Checkpoint]:

@@ -13,8 +13,9 @@ again. Money is held from `intended` on, and the hold ends with the attempt.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session
 from service.jobs import queries
 from service.jobs.operations import remote_costs
 from service.jobs.operations.transitions import Line, log
+from service.jobs.plans import RemoteJob, RemoteState
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, RemoteAttempt
 from service.kit.database import database_now
@@ -117,6 +119,14 @@ def _lose(session: Session, attempt: RemoteAttempt) -> None:
     if job is not None:
         log(session, job, [Line(f"No answer from {job.provider}: it may have made the job. It is looked for there"
                                 " before anything is sent again.", level="warn")])
+
+
+def best_first(found: Sequence[RemoteJob]) -> list[str]:
+    """What goes on or has come to its end before what came to nothing; of two such, the older one."""
+    came_to_nothing = {RemoteState.FAILED, RemoteState.CANCELLED}
+    last = datetime.max.replace(tzinfo=UTC)
+    return [job.id for job in sorted(found, key=lambda job: (job.state in came_to_nothing, job.created_at or last,
+                                                             job.id))]
 
 
 def record_search(session: Session, attempt_id: str, found: list[str]) -> list[str]:

@@ -51,7 +51,7 @@ def _cost(job: Job, base: BaseModelEntry | None, tokens: int, ended: datetime | 
     price = base.price if base is not None else None
     if price is not None and job.method["type"] == "reinforcement" and price.training_hour is not None:
         seconds = max(0, round((ended - job.started_at).total_seconds())) if ended and job.started_at else 0
-        return -(-seconds * price.training_hour // 3600), f"{seconds} seconds of training"
+        return round(seconds * price.training_hour / 3600), f"{seconds} seconds of training"
     if price is None or price.training is None:
         return 0, f"{tokens} tokens; the catalog has no price for {job.base_model}"
-    return -(-tokens * price.training // _MILLION), f"{tokens} tokens"
+    return tokens * price.training // _MILLION, f"{tokens} tokens"

@@ -23,7 +23,6 @@ from service.kit.database import database_now
 from service.settings import settings
 
 Wish = Literal["cancel", "pause", "resume"]
-_STATUS = {RemoteState.RUNNING: JobStatus.RUNNING, RemoteState.PAUSED: JobStatus.PAUSED}
 _LONGEST_WAIT = 600.0
 
 
@@ -114,16 +113,19 @@ def _follow_interval(age: timedelta) -> timedelta:
 
 
 def _reach(session: Session, job: Job, seen: RemoteJob) -> None:
-    """Take over what the server says, where it is news: waiting, or a word that nobody knows, changes nothing."""
-    to = _STATUS.get(seen.state)
-    if to is JobStatus.PAUSED:
+    """Take over what the server says, where it is news. A word that nobody knows changes nothing."""
+    if seen.state is RemoteState.PAUSED:
         job.pause_requested_at = None
-    elif to is JobStatus.RUNNING:
+        if job.status is not JobStatus.PAUSED:
+            move(session, job, JobStatus.PAUSED, Line(f"The job is paused at {job.provider}"))
+    elif seen.state is RemoteState.RUNNING:
         job.resume_requested_at = None
-    if to is not None and job.status is not to:
-        words = "is running" if to is JobStatus.RUNNING else "is paused"
-        move(session, job, to, Line(f"The job {words} at {job.provider}"))
+        if job.status is not JobStatus.RUNNING:
+            move(session, job, JobStatus.RUNNING, Line(f"The job is running at {job.provider}"))
         job.estimated_finish = seen.estimated_finish
+    elif seen.state is RemoteState.WAITING and job.status is JobStatus.PAUSED:
+        job.resume_requested_at = None
+        move(session, job, JobStatus.QUEUED, Line(f"The job is queued again at {job.provider}"), is_sent=True)
 
 
 def _end(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob, result_files: Sequence[str]) -> None:

@@ -74,8 +74,11 @@ def transition(session: Session, job_id: str, to: JobStatus, *, because: Line) -
     return move(session, job, to, because)
 
 
-def move(session: Session, job: Job, to: JobStatus, because: Line) -> Job:
-    """The same for a job whose lock the transaction holds. Raises InvalidTransition."""
+def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: bool = False) -> Job:
+    """The same for a job whose lock the transaction holds. Raises InvalidTransition.
+
+    A job that is queued is asked to be trained, unless it `is_sent` and its server has it in a queue.
+    """
     if not job.status.may_become(to):
         raise InvalidTransition(job.id, job.status, to)
     job.status = to
@@ -85,7 +88,7 @@ def move(session: Session, job: Job, to: JobStatus, because: Line) -> Job:
     job.estimated_finish = None
     session.flush()
     log(session, job, [because])
-    if to is JobStatus.QUEUED:
+    if to is JobStatus.QUEUED and not is_sent:
         work = Work.TRAIN_JOB if job.provider == "local" else Work.SUBMIT_JOB
         enqueue(session, work, job.id, project_id=job.project_id)
     if to in _PUBLIC:

@@ -6,7 +6,7 @@ from service.kit.database import transaction
 from service.kit.work import Work
 from tests.fixtures.api import Tenant
 from worker import app
-from worker.tasks import counts, datasets, files, preflights, previews, reviews, versions
+from worker.tasks import counts, credentials, datasets, files, preflights, previews, reviews, versions
 
 HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets.analyse,
            Work.COUNT_TOKENS: counts.count, Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload,
