@@ -72,11 +72,13 @@ def scripted(*script: Act, reads_bodies: bool = True) -> Iterator[Scripted]:
                 connection, _ = listener.accept()
                 threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True, name="scripted").start()
+    thread = threading.Thread(target=accept, daemon=True, name="scripted")
+    thread.start()
     try:
         yield server
     finally:
         listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
         listener.close()
 
 
