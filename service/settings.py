@@ -122,6 +122,8 @@ class Settings(BaseSettings):
         5, ge=1, description="It is sent again only after it was looked for in vain so many times,")
     remote_settle_seconds: float = Field(
         600.0, gt=0, description="and for so long: lists of servers may lag behind what they made.")
+    remote_sends: int = Field(
+        3, ge=1, description="A job is failed whose creation got no answer so often, though nothing was ever found.")
     remote_follow_seconds: float = Field(
         60.0, gt=0, description="How often the log of a job that runs elsewhere is read; seldom for old jobs.")
     remote_missing_seconds: float = Field(

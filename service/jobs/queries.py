@@ -39,7 +39,7 @@ def lock_for_owner(session: Session, job_id: str) -> Job | None:
     """
     kinds = [kind.value for kind in (Work.TRAIN_JOB, Work.SUBMIT_JOB, Work.FOLLOW_JOB)]
     session.execute(select(WorkItem.id).where(WorkItem.kind.in_(kinds), WorkItem.subject == job_id)
-                    .order_by(WorkItem.position).with_for_update())
+                    .order_by(WorkItem.kind.desc()).with_for_update())  # submission first, as its worker goes on
     return lock(session, job_id)
 
 
@@ -181,3 +181,20 @@ def remote_file(session: Session, file_id: str, credential_id: str) -> RemoteFil
     return session.scalar(select(RemoteFile).where(RemoteFile.file_id == file_id,
                                                    RemoteFile.credential_id == credential_id).with_for_update(),
                           execution_options={"populate_existing": True})
+
+
+def keeps_keys(session: Session, credential_id: str) -> bool:
+    """Whether the server that the credential reaches was ever seen to give our key back."""
+    return session.scalar(select(RemoteAttempt.id).where(
+        RemoteAttempt.credential_id == credential_id, RemoteAttempt.key_seen).limit(1)) is not None
+
+
+def abandoned_files(session: Session, credential_id: str, limit: int) -> Sequence[RemoteFile]:
+    """What was sent of files that are deleted here, and that no attempt needs any more."""
+    needed = select(Job.id).join(RemoteAttempt, RemoteAttempt.job_id == Job.id).where(
+        RemoteAttempt.state.in_(["intended", "sending", "unknown", "live"]),
+        or_(Job.training_file == RemoteFile.file_id, Job.validation_file == RemoteFile.file_id)).exists()
+    return session.scalars(
+        select(RemoteFile).join(File, File.id == RemoteFile.file_id)
+        .where(RemoteFile.credential_id == credential_id, RemoteFile.state == "uploaded", File.deleted_at.is_not(None),
+               ~needed).order_by(RemoteFile.position).limit(limit)).all()

@@ -8,13 +8,13 @@ from service.catalog import base_models
 from tests.fixtures.api import Tenant
 from tests.worker.tasks.paying_house import PayingHouse, found_house, write_catalog
 from tests.worker.tasks.scripted_remote import ScriptedServer
-from worker.tasks import remote
+from worker.tasks import remote_reaching
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
     scripted = ScriptedServer()
-    monkeypatch.setattr(remote, "open_remote", scripted.open)
+    monkeypatch.setattr(remote_reaching, "open_remote", scripted.open)
     return scripted
 
 
@@ -22,5 +22,5 @@ def server(monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
 def paying(own_catalog: Path, tenant: Tenant, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> PayingHouse:
     write_catalog(own_catalog)
     base_models.forget_catalog()
-    monkeypatch.setattr(base_models, "PROVIDERS_HERE", frozenset({"local", "openai"}))
+    monkeypatch.setattr(base_models, "PROVIDERS_HERE", frozenset({"local", "openai", "compatible"}))
     return found_house(tenant, server)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
+from service.catalog import base_models
 from service.credentials import operations as credentials
 from service.credentials.operations.sealing import Owner
 from service.credentials.schemas import CredentialCreate
@@ -17,6 +18,7 @@ from service.jobs.tables import Job, RemoteAttempt
 from service.kit.database import transaction
 from service.kit.storage import storage
 from service.kit.work import Work
+from service.settings import settings
 from service.usage.tables import LedgerEntry
 from tests.fixtures.api import Tenant
 from tests.service.jobs.building import make_file, make_job, messages, reload
@@ -49,6 +51,15 @@ class PayingHouse:
     tenant: Tenant
     server: ScriptedServer
     credential_id: str
+
+    def deal_with(self, provider: str) -> None:
+        """Have jobs from now on sent to another kind of server, as the scripted one may be."""
+        self.do("update credentials set provider = :provider, base_url = 'https://server.example/v1'",
+                provider=provider)
+        path = settings().catalog_file
+        assert path is not None
+        path.write_text(CATALOG.replace('provider = "openai"', f'provider = "{provider}"'))
+        base_models.forget_catalog()
 
     def job(self, status: JobStatus = JobStatus.QUEUED, **body: Any) -> str:
         """A job that is ready to be sent, with a file whose bytes are stored."""

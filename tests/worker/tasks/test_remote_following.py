@@ -425,3 +425,53 @@ def test_a_job_that_is_another_at_the_server_is_not_taken_for_ours(paying: Payin
     server.only.job = replace(server.only.job, id="ftjob-other")
     paying.follow(job_id)
     assert paying.attempt(job_id).remote_status is None
+
+
+class TestCutOff:
+    """The credential of a job is deleted."""
+
+    def delete(self, paying: PayingHouse) -> None:
+        answer = paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}")
+        assert answer.status_code == 200, answer.text
+
+    def test_what_was_not_sent_fails(self, paying: PayingHouse, server: ScriptedServer) -> None:
+        job_id = paying.job()
+        self.delete(paying)
+        paying.submit(job_id)
+        assert get(paying, job_id)["error"]["code"] == "credential_deleted"
+        assert ([kind for kind, _ in paying.ledger()], server.calls) == (["hold", "release"], [])
+
+    def test_what_goes_on_there_is_left_as_it_is_until_it_is_cancelled(self, paying: PayingHouse) -> None:
+        job_id, _ = paying.sent()
+        self.delete(paying)
+        paying.follow(job_id)
+        assert (paying.status(job_id), paying.attempt(job_id).state) == (JobStatus.QUEUED, "live")
+        assert "Its credential was deleted" in paying.log(job_id)
+        post(paying, f"{job_id}/cancel")
+        paying.pass_time(hours=1)
+        paying.follow(job_id)
+        assert (paying.status(job_id), paying.attempt(job_id).state) == (JobStatus.CANCELLED, "ended")
+        assert "could not be told" in paying.log(job_id)
+
+    def test_a_server_that_cannot_be_asked_for_long_is_told_of(self, paying: PayingHouse,
+                                                               server: ScriptedServer) -> None:
+        job_id, _ = paying.sent()
+        server.fail("retrieve", *["unavailable"] * 4)
+        paying.follow(job_id)
+        assert happened(paying) == []
+        paying.pass_time(hours=settings().stuck_hours["unknown"] + 1)
+        for _ in range(2):
+            paying.follow(job_id)
+            paying.pass_time(hours=1)
+        assert happened(paying) == ["fine_tuning.job.stuck"]
+
+
+@pytest.mark.parametrize("verb", ["events", "checkpoints"])
+@pytest.mark.parametrize("trouble", ["gone", "refused"])
+def test_a_server_that_tells_less_is_followed_all_the_same(paying: PayingHouse, server: ScriptedServer, verb: str,
+                                                           trouble: str) -> None:
+    job_id, remote_id = paying.sent()
+    server.move(remote_id, "succeeded")
+    server.fail(verb, trouble)
+    paying.follow(job_id)
+    assert paying.status(job_id) is JobStatus.SUCCEEDED

@@ -25,7 +25,7 @@ from service.kit.database import transaction
 from service.usage.tables import LedgerEntry
 from tests.worker.tasks.paying_house import PRICE, PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer, Training
-from worker.tasks import remote
+from worker.tasks import remote_reaching
 
 FATES = ["unavailable", "busy", "denied", "lost_before", "lost_after", "garbage", "killed_before", "killed_after"]
 VERBS = ["find", "cancel", "pause", "resume", "retrieve", "events", "checkpoints", "content", "jobs", "upload"]
@@ -40,7 +40,7 @@ class Submission(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.server = self.paying.server = ScriptedServer()
-        remote.open_remote = self.server.open  # type: ignore[assignment]
+        remote_reaching.open_remote = self.server.open  # type: ignore[attr-defined, assignment]
         self.job_id = self.paying.job()
 
     # -- workers -----------------------------------------------------------------------------------------
@@ -172,6 +172,6 @@ def test_no_sequence_of_failures_pays_twice(paying: PayingHouse, request: pytest
         pass
 
     Machine.paying = paying
-    run_state_machine_as_test(Machine, settings=settings(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Machine, settings=settings(
         max_examples=examples, stateful_step_count=30, deadline=None, derandomize=examples < 100, database=None,
         suppress_health_check=list(HealthCheck)))

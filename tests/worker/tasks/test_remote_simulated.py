@@ -105,7 +105,8 @@ def test_it_is_trained_paid_for_and_brought_home(tenant: Tenant, simulator: Simu
 
 
 @pytest.mark.parametrize("trouble", ["reset_after", "reset_before", "garbage", "truncate", "html", "empty"])
-def test_an_answer_that_is_lost_buys_nothing_twice(tenant: Tenant, simulator: Simulator, job: str, trouble: str) -> None:
+def test_an_answer_that_is_lost_buys_nothing_twice(tenant: Tenant, simulator: Simulator, job: str,
+                                                   trouble: str) -> None:
     simulator.fault(trouble, method="POST", path="/fine_tuning/jobs$", count=1)
 
     def settled() -> bool:

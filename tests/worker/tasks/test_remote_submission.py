@@ -236,3 +236,37 @@ class TestFiles:
     def told(paying: PayingHouse, query: str) -> str:
         with transaction(paying.tenant.scope) as session:
             return str(session.execute(text(query)).scalar_one())
+
+
+class TestNoEnd:
+    """A server that never answers creations, and shows nothing of them."""
+
+    def answerless(self, paying: PayingHouse, server: ScriptedServer) -> str:
+        job_id = paying.job()
+        server.lists_new_jobs = False
+        server.fail("create", *["lost_before"] * 10)
+        settle(paying, job_id, rounds=60)
+        return job_id
+
+    def test_it_is_not_asked_for_ever(self, paying: PayingHouse, server: ScriptedServer) -> None:
+        job_id = self.answerless(paying, server)
+        job = paying.reload(job_id)
+        assert server.count("create") == 3
+        assert job.error is not None
+        assert (job.status, job.error["code"]) == (JobStatus.FAILED, "remote_no_answer")
+        assert paying.attempt(job_id).key in job.error["message"]
+        assert [kind for kind, _ in paying.ledger()] == ["hold", "release"]
+
+    def test_a_server_that_was_never_seen_to_keep_our_key_is_asked_once(self, paying: PayingHouse,
+                                                                        server: ScriptedServer) -> None:
+        paying.deal_with("compatible")
+        job_id = self.answerless(paying, server)
+        assert (server.count("create"), paying.status(job_id)) == (1, JobStatus.FAILED)
+
+    def test_one_that_was_seen_to_is_asked_again(self, paying: PayingHouse, server: ScriptedServer) -> None:
+        paying.deal_with("compatible")
+        paying.sent()
+        server.fail("create", "lost_before")
+        second = paying.job()
+        settle(paying, second)
+        assert (server.count("create"), paying.attempt(second).state) == (3, "live")

@@ -220,3 +220,18 @@ def test_it_ends_when_the_credential_is_not_used_any_more(paying: PayingHouse, f
     assert not paying.run(Work.SWEEP_CREDENTIAL, paying.credential_id)
     paying.sent()
     assert paying.run(Work.SWEEP_CREDENTIAL, paying.credential_id)
+
+
+def test_a_file_that_is_deleted_here_is_deleted_there_once_no_job_needs_it(paying: PayingHouse, server: ScriptedServer,
+                                                                           followed: tuple[str, str]) -> None:
+    job_id, remote_id = followed
+    [there] = list(server.files)
+    paying.do("update files set deleted_at = now()")
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert there in server.files
+    server.move(remote_id, "failed")
+    paying.follow(job_id)
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert there not in server.files
