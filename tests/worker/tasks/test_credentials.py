@@ -10,7 +10,7 @@ from service.credentials.operations import OpenCredential, failing
 from service.credentials.tables import Credential
 from service.events.tables import Event
 from service.kit.database import DISPATCH, transaction
-from service.kit.work import MAX_FAILURES
+from service.kit.work import MAX_CRASHES, MAX_FAILURES
 from service.settings import settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.fixtures.receiver import Handler, Receiver
@@ -138,15 +138,32 @@ def test_a_redirect_does_not_get_the_secret(tenant: Tenant, receiver: Receiver, 
     assert {request.path for request in receiver.requests} == {"/v1/models"}
 
 
-def test_asking_ends_and_the_last_word_stays(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
+def test_a_server_that_is_long_gone_is_asked_on_until_it_is_back(tenant: Tenant, receiver: Receiver,
+                                                                 credential_id: str) -> None:
     receiver.answers = [503]
     with transaction(DISPATCH) as session:
         session.execute(text("update work_items set failures = :most where kind = 'credentials.check'"),
                         {"most": MAX_FAILURES})
     assert checked(tenant, credential_id)["status"] == "unreachable"
     with transaction(tenant.scope) as session:
-        assert session.execute(text("select state from work_items where kind = 'credentials.check'")).scalar() == (
-            "failed")
+        item = session.execute(text("select state, failures, run_at > now() + interval '5 minutes' as later"
+                                    " from work_items where kind = 'credentials.check'")).one()
+    assert tuple(item) == ("pending", MAX_FAILURES, True)
+    receiver.answers = [saying(200, LISTED)]
+    let_time_pass()
+    work_off(tenant)
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+
+
+def test_one_whose_checks_kill_their_workers_is_given_up(tenant: Tenant, receiver: Receiver,
+                                                         credential_id: str) -> None:
+    with transaction(DISPATCH) as session:
+        session.execute(text("update work_items set crashes = :most + 1 where kind = 'credentials.check'"),
+                        {"most": MAX_CRASHES})
+    work_off(tenant)
+    assert receiver.requests == []
+    shown = tenant.client.get(f"/v1/credentials/{credential_id}").json()
+    assert (shown["status"], "too often" in shown["status_details"]) == ("unreachable", True)
 
 
 def test_a_deleted_one_is_not_tried(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
