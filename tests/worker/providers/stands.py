@@ -19,11 +19,11 @@ class Lines:
 
     content: bytes
     filename: str = "train.jsonl"
+    size: int = 0
     begun_at: list[int] = field(default_factory=list)
 
-    @property
-    def size(self) -> int:
-        return len(self.content)
+    def __post_init__(self) -> None:
+        self.size = len(self.content)
 
     def read(self, start: int = 0) -> Iterator[bytes]:
         self.begun_at.append(start)

@@ -5,7 +5,6 @@ A provider that cannot do something says so in service/catalog/capabilities.py, 
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -163,7 +162,7 @@ def test_as_much_metadata_as_is_promised_arrives(stand: Stand, remote: Remote, f
 
 
 def test_a_refusal_comes_with_its_reason(stand: Stand, remote: Remote) -> None:
-    with pytest.raises(Refused, match="training_file|training file|file-nothing"):
+    with pytest.raises(Refused, match=r"training_file|training file|file-nothing"):
         remote.create(stand.order("file-nothing"))
     assert stand.lives("key-1") == 0
 
