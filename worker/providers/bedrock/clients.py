@@ -23,10 +23,9 @@ def _session() -> Any:
     """A session that reads neither files nor profiles of whoever runs this process."""
     from botocore.session import Session  # noqa: PLC0415
 
-    session = Session()
-    for name in ("config_file", "credentials_file"):
-        session.set_config_variable(name, os.devnull)
-    session.set_config_variable("profile", None)
+    nowhere = (None, None, os.devnull, None)
+    session = Session(session_vars={"config_file": nowhere, "credentials_file": nowhere,
+                                    "profile": (None, None, None, None)})
     session.register_component("data_loader", _loader())
     return session
 

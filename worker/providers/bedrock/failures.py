@@ -9,7 +9,8 @@ from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Rem
 _DOOR = frozenset({
     "AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId",
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature",
-    "MissingAuthenticationToken", "MissingAuthenticationTokenException", "ExpiredToken", "ExpiredTokenException", "InvalidToken",
+    "MissingAuthenticationToken", "MissingAuthenticationTokenException", "ExpiredToken",
+    "ExpiredTokenException", "InvalidToken",
     "AuthFailure", "OptInRequired", "NotSignedUp", "AccountProblem", "AllAccessDisabled",
 })
 _LATER = frozenset({

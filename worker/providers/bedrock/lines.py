@@ -21,6 +21,7 @@ SCHEMA = "bedrock-conversation-2024"
 VERSION = "v1"
 """Of these rules: what was turned by others is not used again."""
 _SYSTEM = frozenset({"system", "developer"})
+_ROLES = _SYSTEM | {"user", "assistant"}
 _UNSAID = {"tools": "tools", "functions": "functions", "tool_calls": "tool calls", "function_call": "function calls",
            "refusal": "refusals", "name": "names of speakers", "audio": "audio"}
 
@@ -85,7 +86,7 @@ def _message(message: Any) -> tuple[str, list[dict[str, str]]]:
     if not isinstance(message, Mapping):
         raise Misfit("a message is not an object.")
     role = message.get("role")
-    if role not in _SYSTEM and role not in {"user", "assistant"}:
+    if not isinstance(role, str) or role not in _ROLES:
         raise Misfit(f"Bedrock knows no role '{str(role)[:40]}'.")
     _all_can_be_said(message)
     weight = message.get("weight")
