@@ -8,15 +8,17 @@ from fastapi import APIRouter, FastAPI
 from service.catalog import endpoints as models
 from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
+from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
 from service.jobs import endpoints as jobs
-from service.kit import documentation, health, logging, refusals
+from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
 from service.settings import settings
 from service.tenants import endpoints as tenants
+from service.usage import endpoints as usage
 from service.webhooks import endpoints as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -25,6 +27,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     models.router,
     chat.router,
+    credentials.router,
+    usage.router,
     webhooks.router,
     tenants.router,
     health.router,
@@ -51,6 +55,8 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Fine-tuning", "Jobs, their events and their checkpoints."),
     ("Models", "Base models of the house and tuned models of the project."),
     ("Chat", "Answers of base models and tuned models."),
+    ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
+    ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
@@ -64,6 +70,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.configure(settings().log_level)
     watch_parent()
+    keyring.warm()
     app.state.gateway = Gateway()
     yield
     await app.state.gateway.close()

@@ -110,6 +110,29 @@ class Settings(BaseSettings):
         "", description="The same lines, as a program prints them: asks a key management service or a vault, once per"
                         " process, for instance `aws kms decrypt …`.")
 
+    # -- servers that train for money ------------------------------------------------------------------
+    remote_look_seconds: float = Field(
+        5.0, gt=0, description="A job whose creation got no answer is first looked for after so long, then after twice"
+                               " that, and so on.")
+    remote_looks: int = Field(
+        5, ge=1, description="It is sent again only after it was looked for in vain so many times,")
+    remote_settle_seconds: float = Field(
+        600.0, gt=0, description="and for so long: lists of servers may lag behind what they made.")
+    remote_follow_seconds: float = Field(
+        60.0, gt=0, description="How often the log of a job that runs elsewhere is read; seldom for old jobs.")
+    remote_missing_seconds: float = Field(
+        600.0, gt=0, description="A job of which its server knows nothing for so long is failed.")
+    remote_sweep: bool = Field(
+        default=True, description="Look for training that nobody waits for, and cancel it. Switch it off in a copy of"
+                                  " a house's database, which would take its original's jobs for such.")
+    remote_sweep_seconds: float = Field(600.0, gt=0, description="How often, for each credential.")
+    remote_orphan_seconds: float = Field(
+        600.0, ge=0, description="Training that nobody waits for is cancelled when it is so old.")
+    stuck_hours: dict[str, float] = Field(
+        default_factory=lambda: {"waiting": 24.0, "running": 96.0, "paused": 720.0, "unknown": 24.0},
+        description="A job that stays in one state at its server for longer is told of by the event"
+                    " fine_tuning.job.stuck; as JSON, with any of these states.")
+
     # -- everything else -------------------------------------------------------------------------------
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     parent_fd: int | None = Field(

@@ -4,7 +4,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.database", "tests.fixtures.api", "tests.fixtures.broker", "tests.fixtures.receiver",
-    "tests.fixtures.server", "tests.fixtures.whole_house", "tests.fixtures.catalog",
+    "tests.fixtures.server", "tests.fixtures.whole_house", "tests.fixtures.catalog", "tests.fixtures.remote",
 ]
 
 

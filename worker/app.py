@@ -30,8 +30,8 @@ from kombu.entity import Queue as BrokerQueue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from service.kit import keyring, work
 from service.kit import logging as log_lines
-from service.kit import work
 from service.kit.database import DISPATCH, Scope, engine, transaction
 from service.kit.lifeline import watch_parent
 from service.kit.work import Claim, LeaseLost, Queue, Work
@@ -39,8 +39,9 @@ from service.settings import settings
 
 _log = logging.getLogger(__name__)
 _LONGEST_CAUSE = 2000
-HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.datasets", "worker.tasks.files", "worker.tasks.jobs",
-                   "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.reviews",
+HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.credentials", "worker.tasks.datasets", "worker.tasks.files",
+                   "worker.tasks.jobs", "worker.tasks.machines", "worker.tasks.preflights", "worker.tasks.previews",
+                   "worker.tasks.remote", "worker.tasks.remote_sweeping", "worker.tasks.reviews",
                    "worker.tasks.versions", "worker.tasks.webhooks")
 Handler = Callable[["Running"], timedelta | None]
 Abandon = Callable[[Session, Claim, str], None]
@@ -246,6 +247,7 @@ def _own_logging(**_: Any) -> None:
 @worker_init.connect
 def _main_process(**_: Any) -> None:
     watch_parent()
+    keyring.warm()
 
 
 @worker_process_init.connect

@@ -50,9 +50,15 @@ class ResolvedModel:
     "None for a base model."
     job_id: str | None = None
     "The job that made it; None for a base model."
+    remote_name: str | None = None
+    "What its server calls it; None for what is not a remote tuned model."
+    credential_id: str | None = None
+    "With what a remote tuned model's server is reached."
 
     @property
-    def kind(self) -> Literal["base", "adapter", "model"]:
+    def kind(self) -> Literal["base", "adapter", "model", "remote"]:
+        if self.remote_name is not None:
+            return "remote"
         return self.artifact.kind if self.artifact else "base"
 
 
@@ -66,10 +72,12 @@ def resolve(session: Session, name: str) -> ResolvedModel:
     if tuned is None or base is None:
         raise ModelNotFound(name)
     return ResolvedModel(name=tuned.name, internal_name=tuned.id, base=base, artifact=_artifact(tuned),
-                         job_id=tuned.job_id)
+                         job_id=tuned.job_id, remote_name=tuned.remote_name, credential_id=tuned.credential_id)
 
 
-def _artifact(tuned: TunedModel) -> Artifact:
+def _artifact(tuned: TunedModel) -> Artifact | None:
+    if tuned.artifact_prefix is None:
+        return None
     kind: Literal["adapter", "model"] = "adapter" if tuned.kind == "adapter" else "model"
     return Artifact(prefix=tuned.artifact_prefix, kind=kind, manifest=tuned.manifest)
 
@@ -121,9 +129,32 @@ def register_model(session: Session, *, project_id: str, job_id: str, step: int,
     return tuned
 
 
+def register_remote_model(session: Session, *, project_id: str, job_id: str, step: int, name: str,
+                          base_model: str, provider: str, credential_id: str) -> TunedModel:
+    """Make known what a job made at a server, under the server's name for it; once, however often it is told.
+
+    A name that means something else in this project already gets the job's id behind it.
+    """
+    known = queries.tuned_model_of_remote(session, job_id, name)
+    if known is not None:
+        return known
+    is_taken = find_base_model(name) is not None or queries.is_taken(session, name)
+    tuned = TunedModel(id=new_id("model_"), project_id=project_id, name=f"{name}:{job_id}" if is_taken else name,
+                       base_model=base_model, provider=provider, kind="remote", job_id=job_id, step=step,
+                       remote_name=name, credential_id=credential_id)
+    session.add(tuned)
+    session.flush()
+    return tuned
+
+
 def discard(session: Session, tuned: TunedModel) -> None:
-    """Delete a tuned model and ask for its files to be erased; for one that is deleted, erase what came since."""
+    """Delete a tuned model and ask for its files to be erased; for one that is deleted, erase what came since.
+
+    What lies at a remote server stays there.
+    """
     tuned.deleted_at = tuned.deleted_at or database_now(session)
+    if tuned.artifact_prefix is None:
+        return
     enqueue(session, Work.ERASE_OBJECT, _as_prefix(tuned.artifact_prefix), project_id=tuned.project_id)
 
 

@@ -24,6 +24,17 @@ def tuned_model_of_step(session: Session, job_id: str, step: int) -> TunedModel 
     return session.scalar(select(TunedModel).where(TunedModel.job_id == job_id, TunedModel.step == step))
 
 
+def tuned_model_of_remote(session: Session, job_id: str, remote_name: str) -> TunedModel | None:
+    """What the job made at its server under this name there, deleted or not."""
+    return session.scalar(select(TunedModel).where(TunedModel.job_id == job_id, TunedModel.remote_name == remote_name)
+                          .limit(1))
+
+
+def is_taken(session: Session, name: str) -> bool:
+    """Whether the project has, or had, a tuned model of this name."""
+    return session.scalar(select(TunedModel.id).where(TunedModel.name == name)) is not None
+
+
 def tuned_models(session: Session) -> Sequence[TunedModel]:
     """All tuned models of the project that exist, newest first."""
     return session.scalars(select(TunedModel).where(TunedModel.deleted_at.is_(None))

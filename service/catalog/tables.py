@@ -15,7 +15,9 @@ class TunedModel(Tenanted, Positioned, Base):
     __tablename__ = "tuned_models"
     __table_args__ = (
         UniqueConstraint("project_id", "name"),
-        CheckConstraint("kind in ('adapter', 'model')", name="kind"),
+        CheckConstraint("kind in ('adapter', 'model', 'remote')", name="kind"),
+        CheckConstraint("(kind = 'remote') = (artifact_prefix is null)", name="artifact"),
+        CheckConstraint("(kind = 'remote') = (remote_name is not null)", name="remote"),
         Index("ix_tuned_models_job", "project_id", "job_id"),
     )
 
@@ -24,11 +26,15 @@ class TunedModel(Tenanted, Positioned, Base):
     base_model: Mapped[str]
     provider: Mapped[str]
     kind: Mapped[str]
-    "adapter: loaded beside its base. model: a whole set of weights."
+    "adapter: loaded beside its base. model: a whole set of weights. remote: at a server that we do not run."
     job_id: Mapped[str]
     step: Mapped[int]
-    artifact_prefix: Mapped[str]
-    "Where its files and their manifest.json lie in the object store."
+    artifact_prefix: Mapped[str | None]
+    "Where its files and their manifest.json lie in the object store; null for a remote model."
+    remote_name: Mapped[str | None]
+    "What its server calls it."
+    credential_id: Mapped[str | None]
+    "With what a remote model's server is reached."
     manifest: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     deleted_at: Mapped[datetime | None]
 

@@ -2,7 +2,7 @@
 
 from service.kit.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
-_HOW = "Store one with POST /v1/credentials {\"provider\": \"%s\", \"name\": …, \"secret\": …}"
+_HOW = 'Store one with POST /v1/credentials {"provider": "%s", "name": …, "secret": …}'
 
 
 class CredentialNotFound(NotFound):
@@ -66,3 +66,27 @@ class MissingBaseURL(InvalidRequest):
 
     def __init__(self, provider: str) -> None:
         super().__init__(f"Provider '{provider}' needs a 'base_url': where its server answers.", param="base_url")
+
+
+class SecretNeeded(InvalidRequest):
+    """Whoever may change where a secret is sent could otherwise read it there."""
+
+    code = "secret_required"
+
+    def __init__(self) -> None:
+        super().__init__("A new 'base_url' or 'session_token' needs the 'secret' anew: a stored secret is sent only to"
+                         " where it was stored for.", param="secret")
+
+
+class UnfitField(InvalidRequest):
+    def __init__(self, field: str, provider: str) -> None:
+        super().__init__(f"Provider '{provider}' takes no '{field}'. Leave it out.", param=field,
+                         code="unsupported_parameter")
+
+
+class ReservedName(InvalidRequest):
+    code = "reserved_name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A credential for a compatible server cannot be named '{name}': its models are called"
+                         " <name>/<model>, and that name is taken. Choose another.", param="name")

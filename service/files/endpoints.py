@@ -65,7 +65,7 @@ def retrieve_file(file_id: FileID, session: ProjectSession) -> File:
 @files.delete("/{file_id}", operation_id="deleteFile", response_model=schemas.FileDeleted)
 def delete_file(file_id: FileID, session: ProjectSession) -> dict[str, str]:
     """Delete a file; its bytes are erased soon after."""
-    return {"id": operations.delete(session, file_id).id}
+    return {"id": operations.delete(session, file_id).shown_id}
 
 
 @files.get("/{file_id}/content", operation_id="downloadFile", response_class=StreamingResponse,

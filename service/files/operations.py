@@ -84,6 +84,12 @@ def get(session: Session, file_id: str) -> File:
     return file
 
 
+def canonical(session: Session, file_id: str) -> str:
+    """Our id of the live file that has this id, ours or another server's; what nobody has stands for itself."""
+    file = queries.find(session, file_id)
+    return file_id if file is None else file.id
+
+
 def delete(session: Session, file_id: str) -> File:
     """Take a file off every list at once; its bytes are erased soon after. Raises NoSuchFile, FileIsKept."""
     file = queries.lock_alive(session, file_id)

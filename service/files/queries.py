@@ -13,14 +13,20 @@ def _alive() -> ColumnElement[bool]:
     return and_(File.deleted_at.is_(None), or_(File.expires_at.is_(None), File.expires_at > func.now()))
 
 
+def _named(file_id: str) -> Select[File]:
+    """The live file of this id, ours or that of the server it was imported from; ours comes first."""
+    return (select(File).where(or_(File.id == file_id, File.alias == file_id), _alive())
+            .order_by((File.id == file_id).desc()).limit(1))
+
+
 def find(session: Session, file_id: str) -> File | None:
-    """The live file of this id."""
-    return session.scalar(select(File).where(File.id == file_id, _alive()))
+    """The live file of this id, ours or that of the server it was imported from."""
+    return session.scalar(_named(file_id))
 
 
 def lock_alive(session: Session, file_id: str) -> File | None:
     """The same, held until the transaction ends; of two that delete at once, the second finds nothing."""
-    return session.scalar(select(File).where(File.id == file_id, _alive()).with_for_update())
+    return session.scalar(_named(file_id).with_for_update())
 
 
 def lock(session: Session, file_id: str) -> File | None:

@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.kit.schemas import Answer, Deleted, PlainStr, Request, Timestamp
+from service.kit.schemas import Answer, Deleted, PlainStr, Request, ShownId, Timestamp
 
 Purpose = Literal["fine-tune", "assistants", "batch", "user_data", "vision", "evals"]
 Filename = Annotated[PlainStr, Field(min_length=1, max_length=255)]
 
 
 class File(Answer):
-    id: str
+    id: ShownId
     object: Literal["file"] = "file"
     bytes: int
     created_at: Timestamp

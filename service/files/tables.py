@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Integer, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.kit.database import Base, Positioned, Tenanted
@@ -10,7 +10,10 @@ from service.kit.database import Base, Positioned, Tenanted
 
 class File(Tenanted, Positioned, Base):
     __tablename__ = "files"
-    __table_args__ = (CheckConstraint("status in ('uploaded', 'processed', 'error')", name="status"),)
+    __table_args__ = (
+        CheckConstraint("status in ('uploaded', 'processed', 'error')", name="status"),
+        Index("uq_files_alias", "project_id", "alias", unique=True, postgresql_where=text("deleted_at is null")),
+    )
 
     filename: Mapped[str]
     purpose: Mapped[str]
@@ -27,6 +30,12 @@ class File(Tenanted, Positioned, Base):
     "The actor who uploaded it; null for files from before actors were known and for what workers make."
     kept_for: Mapped[str | None]
     "What these bytes belong to, in words for whoever would delete them; null when they are only a file."
+    alias: Mapped[str | None]
+    "What the server that it was imported from calls it; callers know it by that."
+
+    @property
+    def shown_id(self) -> str:
+        return self.alias or self.id
 
 
 class Upload(Tenanted, Positioned, Base):

@@ -98,6 +98,16 @@ class TuningDoesNotFit(InvalidRequest):
         super().__init__(f"Model {model} {reason}.", param="method.supervised.tuning")
 
 
+class CredentialDoesNotFit(InvalidRequest):
+    """The credential cannot pay for this; `reason` completes the sentence "…: <reason>"."""
+
+    code = "credential_does_not_fit"
+
+    def __init__(self, credential: str, reason: str) -> None:
+        super().__init__(f"Credential '{credential}' does not fit: {reason}. Leave 'credential' out, or name another of"
+                         " GET /v1/credentials.", param="credential")
+
+
 class IntegrationNotSupported(InvalidRequest):
     code = "integration_not_supported"
 

@@ -1,6 +1,9 @@
-"""What a provider is told to train: frozen, free of database rows."""
+"""What a provider is told to train, and what a remote one says back: frozen, free of database rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 Kind = Literal["adapter", "model"]
@@ -71,3 +74,64 @@ class RemoteOrder:
     seed: int
     metadata: dict[str, str] = field(default_factory=dict)
     "The caller's own pairs."
+
+
+class RemoteState(StrEnum):
+    """What a remote's word for a status comes to. Words that nobody knows are UNKNOWN: shown, waited for, polled on."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_end(self) -> bool:
+        return self in {RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """A job as its server tells it. `body` is the whole answer, cut to what may be stored."""
+
+    id: str
+    status: str
+    "The server's own word."
+    state: RemoteState
+    key: str | None = None
+    "Ours, from the job's metadata; None for a job that is not ours."
+    house: str | None = None
+    "The house that made it, from the job's metadata."
+    created_at: datetime | None = None
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+    "{code, message, param}, where it failed."
+    result_files: tuple[str, ...] = ()
+    finished_at: datetime | None = None
+    estimated_finish: datetime | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """One line of a job's log at the server. `data` of a metrics event carries the step and its losses."""
+
+    id: str
+    created_at: datetime
+    level: Literal["info", "warn", "error"]
+    type: str
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCheckpoint:
+    id: str
+    created_at: datetime
+    step: int
+    model: str
+    metrics: Mapping[str, Any]

@@ -11,19 +11,24 @@ from service.catalog.tables import TunedModel
 from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
 from service.jobs.states import JobStatus
-from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight
+from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight, RemoteAttempt, RemoteFile
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
 
 
+def _named(job_id: str) -> Select[Job]:
+    """The job of this id, ours or that of the server it was imported from; ours comes first."""
+    return select(Job).where(or_(Job.id == job_id, Job.alias == job_id)).order_by((Job.id == job_id).desc()).limit(1)
+
+
 def job(session: Session, job_id: str) -> Job | None:
-    return session.scalar(select(Job).where(Job.id == job_id))
+    return session.scalar(_named(job_id))
 
 
 def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, held until the transaction ends."""
-    return session.scalar(select(Job).where(Job.id == job_id).with_for_update(),
+    return session.scalar(_named(job_id).with_for_update(),
                           execution_options={"populate_existing": True})
 
 
@@ -32,8 +37,9 @@ def lock_for_owner(session: Session, job_id: str) -> Job | None:
 
     Whoever locked the job first and then waited for the item would meet a worker coming the other way.
     """
-    session.execute(select(WorkItem.id).where(WorkItem.kind == Work.TRAIN_JOB.value, WorkItem.subject == job_id)
-                    .with_for_update())
+    kinds = [kind.value for kind in (Work.TRAIN_JOB, Work.SUBMIT_JOB, Work.FOLLOW_JOB)]
+    session.execute(select(WorkItem.id).where(WorkItem.kind.in_(kinds), WorkItem.subject == job_id)
+                    .order_by(WorkItem.position).with_for_update())
     return lock(session, job_id)
 
 
@@ -136,3 +142,42 @@ def ahead(session: Session, provider: str) -> tuple[int, int, datetime | None]:
     found = {status: (number, ends) for status, number, ends in session.execute(here)}
     running, ends = found.get(JobStatus.RUNNING, (0, None))
     return running, found.get(JobStatus.QUEUED, (0, None))[0], ends
+
+
+def open_attempt(session: Session, job_id: str) -> RemoteAttempt | None:
+    """The attempt of the job that may still come to something, held until the transaction ends."""
+    return session.scalar(
+        select(RemoteAttempt).where(RemoteAttempt.job_id == job_id, RemoteAttempt.state.in_(
+            ["intended", "sending", "unknown", "live"])).with_for_update(),
+        execution_options={"populate_existing": True})
+
+
+def attempt(session: Session, attempt_id: str) -> RemoteAttempt | None:
+    """The attempt as it is now, held until the transaction ends."""
+    return session.scalar(select(RemoteAttempt).where(RemoteAttempt.id == attempt_id).with_for_update(),
+                          execution_options={"populate_existing": True})
+
+
+def attempts_by_key(session: Session, keys: Sequence[str]) -> dict[str, RemoteAttempt]:
+    """What these keys were drawn for."""
+    rows = session.scalars(select(RemoteAttempt).where(RemoteAttempt.key.in_(list(keys)))).all()
+    return {row.key: row for row in rows}
+
+
+def last_attempt_at(session: Session, credential_id: str) -> datetime | None:
+    """When the newest attempt with this credential was made."""
+    return session.scalar(select(func.max(RemoteAttempt.created_at)).where(
+        RemoteAttempt.credential_id == credential_id))
+
+
+def unsent(session: Session, credential_id: str) -> Sequence[str]:
+    """Jobs with attempts that wait for their submission, or for news of it."""
+    return session.scalars(select(RemoteAttempt.job_id).where(
+        RemoteAttempt.credential_id == credential_id,
+        RemoteAttempt.state.in_(["intended", "sending", "unknown"])).order_by(RemoteAttempt.position)).all()
+
+
+def remote_file(session: Session, file_id: str, credential_id: str) -> RemoteFile | None:
+    return session.scalar(select(RemoteFile).where(RemoteFile.file_id == file_id,
+                                                   RemoteFile.credential_id == credential_id).with_for_update(),
+                          execution_options={"populate_existing": True})

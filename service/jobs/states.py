@@ -4,7 +4,7 @@
            │  │            │ │ ▲      │ │ │
            │  │            │ │ │      │ │ └───▶ failed          from any state that is not an end
            │  │            │ │ └resume┐ └─────▶ cancelled       from any state that is not an end
-           │  │            │ └─pause─▶ paused ◀─pause─ (running)
+           │  │            │ └─pause─▶ paused ◀─pause─ (running)   a server may let it run again by itself
            └──┴────────────┴─────────▶ failed, cancelled
 """
 
@@ -34,7 +34,7 @@ TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.VALIDATING_FILES: _ENDS | {JobStatus.QUEUED},
     JobStatus.QUEUED: _ENDS | {JobStatus.RUNNING, JobStatus.PAUSED},
     JobStatus.RUNNING: _ENDS | {JobStatus.SUCCEEDED, JobStatus.PAUSED},
-    JobStatus.PAUSED: _ENDS | {JobStatus.QUEUED},
+    JobStatus.PAUSED: _ENDS | {JobStatus.QUEUED, JobStatus.RUNNING},
     JobStatus.SUCCEEDED: frozenset(),
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELLED: frozenset(),

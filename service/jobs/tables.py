@@ -1,4 +1,4 @@
-"""Rows of fine-tuning jobs, their events, their checkpoints and their pre-flights."""
+"""Rows of fine-tuning jobs, their events, their checkpoints, their pre-flights, and what is at remote servers."""
 
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ class Job(Tenanted, Positioned, Base):
         Index("ix_jobs_metadata", "metadata", postgresql_using="gin"),
         Index("ix_jobs_training_file", "project_id", "training_file"),
         Index("ix_jobs_validation_file", "project_id", "validation_file"),
+        UniqueConstraint("project_id", "alias"),
     )
 
     organization_id: Mapped[str]
@@ -44,6 +45,8 @@ class Job(Tenanted, Positioned, Base):
     integrations: Mapped[list[Any] | None]
     cancel_requested_at: Mapped[datetime | None]
     pause_requested_at: Mapped[datetime | None]
+    resume_requested_at: Mapped[datetime | None]
+    "Of a job that is paused at a server, which decides."
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     estimated_finish: Mapped[datetime | None]
@@ -59,6 +62,48 @@ class Job(Tenanted, Positioned, Base):
     total_steps: Mapped[int | None]
     preflight: Mapped[str | None]
     "Id of its pre-flight; null for jobs that are older than pre-flights."
+    credential_id: Mapped[str | None]
+    "With what its provider is paid; null for a job that trains in this house."
+    alias: Mapped[str | None]
+    "What the server that it was imported from calls it; callers know it by that."
+    original: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    "Words of another server that are shown in place of ours: ids of its organization and files, its method."
+    successor_of: Mapped[str | None]
+    "Id of the job whose data, split and hyper-parameters this one trains again."
+    successors: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    "Ids of the jobs that train this one's again, oldest first; only ever added to under this row's lock."
+    answers_for: Mapped[str | None]
+    "The model that this job's own is to answer for once there is one; see `model_mappings`."
+
+    @property
+    def shown_id(self) -> str:
+        return self.alias or self.id
+
+    def _shown(self, field: str) -> Any:
+        original = self.original or {}
+        return original[field] if field in original else getattr(self, field)
+
+    @property
+    def shown_organization(self) -> str:
+        return str(self._shown("organization_id"))
+
+    @property
+    def shown_training_file(self) -> str:
+        return str(self._shown("training_file"))
+
+    @property
+    def shown_validation_file(self) -> str | None:
+        file: str | None = self._shown("validation_file")
+        return file
+
+    @property
+    def shown_result_files(self) -> list[str]:
+        return list(self._shown("result_files"))
+
+    @property
+    def shown_successor_of(self) -> str | None:
+        job: str | None = self._shown("successor_of")
+        return job
 
     @property
     def hyperparameters(self) -> dict[str, Any] | None:
@@ -74,6 +119,7 @@ class JobEvent(Tenanted, Positioned, Base):
     __table_args__ = (
         UniqueConstraint("project_id", "job_id", "key"),
         CheckConstraint("level in ('info', 'warn', 'error')", name="level"),
+        Index("ix_job_events_alias", "project_id", "alias"),
     )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
@@ -82,17 +128,33 @@ class JobEvent(Tenanted, Positioned, Base):
     type: Mapped[str] = mapped_column(server_default="message")
     message: Mapped[str]
     data: Mapped[dict[str, Any] | None]
+    alias: Mapped[str | None]
+    "What the server calls the line that was mirrored; callers know it by that."
+
+    @property
+    def shown_id(self) -> str:
+        return self.alias or self.id
 
 
 class Checkpoint(Tenanted, Positioned, Base):
     __tablename__ = "job_checkpoints"
-    __table_args__ = (UniqueConstraint("project_id", "job_id", "step_number"),)
+    __table_args__ = (
+        UniqueConstraint("project_id", "job_id", "step_number"),
+        Index("ix_job_checkpoints_alias", "project_id", "alias"),
+    )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     step_number: Mapped[int]
     fine_tuned_model_checkpoint: Mapped[str]
     metrics: Mapped[dict[str, Any]]
-    artifact_prefix: Mapped[str]
+    artifact_prefix: Mapped[str | None]
+    "Null for one whose weights lie at a remote server."
+    alias: Mapped[str | None]
+    "What the server calls the checkpoint that was mirrored; callers know it by that."
+
+    @property
+    def shown_id(self) -> str:
+        return self.alias or self.id
 
 
 class Preflight(Tenanted, Positioned, Base):
@@ -116,3 +178,70 @@ class Preflight(Tenanted, Positioned, Base):
     body: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     "The report as the wire shows it."
     completed_at: Mapped[datetime | None]
+
+
+class RemoteAttempt(Tenanted, Positioned, Base):
+    """One attempt to have a server train a job for money; see service/jobs/operations/remote.py for its states.
+
+    It is written before anything is asked for, so whatever the server makes bears the key of a row.
+    """
+
+    __tablename__ = "remote_jobs"
+    __table_args__ = (
+        UniqueConstraint("project_id", "key"),
+        CheckConstraint("state in ('intended', 'sending', 'unknown', 'live', 'ended', 'released')", name="state"),
+        CheckConstraint("state <> 'live' or remote_id is not null", name="live"),
+        Index("uq_remote_jobs_open", "project_id", "job_id", unique=True,
+              postgresql_where=text("state in ('intended', 'sending', 'unknown', 'live')")),
+        Index("ix_remote_jobs_due", "next_poll_at", postgresql_where=text("next_poll_at is not null")),
+        Index("ix_remote_jobs_credential", "project_id", "credential_id"),
+    )
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    credential_id: Mapped[str]
+    provider: Mapped[str]
+    key: Mapped[str]
+    "In the metadata of what the server makes; begins with the project's id, see `is_key_of`."
+    state: Mapped[str] = mapped_column(server_default="intended")
+    remote_id: Mapped[str | None]
+    discarded: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    "Remote ids of what was made under this key beyond the one that counts: each is cancelled."
+    remote_status: Mapped[str | None]
+    "The server's own word, as FOLLOW_JOB last recorded it."
+    status_since: Mapped[datetime | None]
+    stuck_told: Mapped[str | None]
+    "The status of which a stuck event told."
+    sent_at: Mapped[datetime | None]
+    looks: Mapped[int] = mapped_column(server_default=text("0"))
+    "How often it was looked for in vain since `sent_at`."
+    next_look_at: Mapped[datetime | None]
+    estimated_cost: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    "Micro-dollars."
+    polled_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime | None]
+    "Null while there is nothing to poll."
+    poll_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    followed_until: Mapped[str | None]
+    "Id of the last mirrored event."
+    next_follow_at: Mapped[datetime | None]
+    missing_since: Mapped[datetime | None]
+    "Since when the server says that it knows nothing of it."
+
+
+class RemoteFile(Tenanted, Positioned, Base):
+    """One of our files at one server, reached with one credential: how far it is uploaded, and its id there."""
+
+    __tablename__ = "remote_files"
+    __table_args__ = (
+        UniqueConstraint("project_id", "file_id", "credential_id"),
+        CheckConstraint("state in ('uploading', 'uploaded', 'gone')", name="state"),
+    )
+
+    file_id: Mapped[str]
+    credential_id: Mapped[str]
+    sha256: Mapped[str]
+    upload_id: Mapped[str | None]
+    part_ids: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
+    remote_file_id: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default="uploading")
+    expires_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Envelope encryption: data keys encrypt secrets, key-encryption keys (KEKs) wrap data keys, and only KEKs live outside.
+"""Envelope encryption: data keys encrypt secrets, and key-encryption keys (KEKs), which live elsewhere, wrap data keys.
 
     KEK, by name (file, environment or a program)  ──wraps──▶  data key, one per project  ──encrypts──▶  a secret
 
@@ -7,7 +7,6 @@ another tenant or another purpose does not open, nor does what was changed by a 
 """
 
 import os
-from collections.abc import Sequence
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -35,11 +34,19 @@ class KeysMissing(EncryptionUnavailable):
                          " TUNEWORKS_KEK_COMMAND; `tuneworks doctor` tells more.", code="key_encryption_missing")
 
 
+class KeysUnusable(EncryptionUnavailable):
+    """`why` completes the sentence "The key-encryption keys …"; it tells nothing of them but their names."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The key-encryption keys of this house {why}. Until its operators mend that, no secret can be"
+                         " kept or read.", code="key_encryption_unusable")
+
+
 class UnknownKey(EncryptionUnavailable):
     def __init__(self, name: str) -> None:
-        super().__init__(f"The stored secret is encrypted under the key-encryption key '{name}', which this process does"
-                         " not have. Its operators put that key back into TUNEWORKS_KEK_FILE, TUNEWORKS_KEKS or what"
-                         " TUNEWORKS_KEK_COMMAND prints.", code="key_encryption_unknown")
+        super().__init__(f"The stored secret is encrypted under the key-encryption key '{name}', which this process"
+                         " does not have. Its operators put that key back into TUNEWORKS_KEK_FILE, TUNEWORKS_KEKS or"
+                         " what TUNEWORKS_KEK_COMMAND prints.", code="key_encryption_unknown")
 
 
 class CannotOpen(EncryptionUnavailable):
@@ -78,37 +85,6 @@ class LocalKey:
 
     def unwrap(self, wrapped: bytes, context: str) -> bytes:
         return unseal(self._key, wrapped, context)
-
-
-class Keyring:
-    """KEKs by name; the last one given wraps what is new, the others still open what they wrapped."""
-
-    def __init__(self, keys: Sequence[KeyEncryption]) -> None:
-        self._keys = {key.name: key for key in keys}
-        self._current = keys[-1] if keys else None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._keys
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The current one last."""
-        return tuple(self._keys)
-
-    @property
-    def current(self) -> KeyEncryption:
-        """Raises KeysMissing."""
-        if self._current is None:
-            raise KeysMissing
-        return self._current
-
-    def unwrap(self, name: str, wrapped: bytes, context: str) -> bytes:
-        """Raises KeysMissing, UnknownKey or CannotOpen."""
-        if self._current is None:
-            raise KeysMissing
-        if name not in self._keys:
-            raise UnknownKey(name)
-        return self._keys[name].unwrap(wrapped, context)
 
 
 def new_data_key() -> bytes:

@@ -37,7 +37,7 @@ def paginate(session: Session, query: Select[Row], table: type[Row], *, after: s
     """
     column: Any = table.position
     if after is not None:
-        start = session.scalar(select(column).where(table.id == after))
+        start = _start(session, query, table, after)
         if start is None:
             raise InvalidRequest(f"No item with id '{after}' in this list to continue after.", param="after")
         query = query.where(column < start if order == "desc" else column > start)
@@ -46,9 +46,28 @@ def paginate(session: Session, query: Select[Row], table: type[Row], *, after: s
     return rows[:limit], len(rows) > limit
 
 
+def _start(session: Session, query: Select[Row], table: type[Row], after: str) -> int | None:
+    """The position of the row with this id, or with this name from another server, within the list if it is there."""
+    column: Any = table.position
+    found: int | None = session.scalar(select(column).where(table.id == after))
+    alias: Any = getattr(table, "alias", None)
+    if found is not None or alias is None:
+        return found
+    for rows in (query.with_only_columns(column), select(column)):
+        found = session.scalar(rows.where(alias == after).order_by(column.desc()).limit(1))
+        if found is not None:
+            break
+    return found
+
+
 def page_of(rows: Sequence[Any], *, has_more: bool) -> dict[str, Any]:
     """The attributes of a `Page` over `rows`; FastAPI's response model shapes the items."""
-    return {"data": rows, "first_id": rows[0].id if rows else None, "last_id": rows[-1].id if rows else None,
-            "has_more": has_more}
+    return {"data": rows, "first_id": shown_id(rows[0]) if rows else None,
+            "last_id": shown_id(rows[-1]) if rows else None, "has_more": has_more}
+
+
+def shown_id(row: Any) -> str:
+    """The id that callers know a row by: for what another server made first, that server's."""
+    return str(getattr(row, "shown_id", None) or row.id)
 
 

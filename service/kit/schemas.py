@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer
 
 
 def _plain(value: str) -> str:
@@ -22,6 +22,9 @@ PlainStr = Annotated[str, AfterValidator(_plain)]
 Timestamp = Annotated[datetime, PlainSerializer(lambda moment: int(moment.timestamp()), return_type=int)]
 """A moment as the wire shows it: whole Unix seconds, UTC."""
 
+
+ShownId = Annotated[str, Field(validation_alias=AliasChoices("shown_id", "id"))]
+"""The id that callers know a row by: for what another server made first, that server's."""
 
 Metadata = Annotated[dict[Annotated[PlainStr, Field(max_length=64)], Annotated[PlainStr, Field(max_length=512)]],
                      Field(max_length=16)]

@@ -6,11 +6,16 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from migrations.metadata import metadata
+from service.credentials.operations.sealing import SECRET, Owner, hide
+from service.credentials.tables import Credential, DataKey
 from service.datasets.tables import DatasetVersion
 from service.kit.database import Scope, transaction
+from service.kit.encryption import new_data_key
 from service.kit.identifiers import new_id, random_text
+from service.kit.keyring import keyring
 from service.tenants import operations as tenants
 from service.tenants.tables import Organization
 from tests.fixtures.api import Tenant, client_with
@@ -33,6 +38,8 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "review_id": lambda rows: rows["reviews"]["id"],
     "item_id": lambda rows: rows["review_items"]["id"],
     "other": lambda rows: rows["dataset_versions"]["id"],
+    "credential_id": lambda rows: rows["credentials"]["id"],
+    "shared_credential_id": lambda rows: rows["shared_credentials"]["id"],
     "preview_id": lambda rows: rows["dataset_previews"]["id"],
 }
 """Where the id behind each path parameter comes from. A route with a new parameter needs a line here."""
@@ -63,15 +70,29 @@ def settle(client: TestClient, name: str) -> Estate:
         tenants.create_admin_key(session, organization_id, "spare")
         account_id, key_id, admin_key_id = account.id, key.id, admin_key.id
     tenant = Tenant(organization_id, project.id, project.slug, plain, client_with(client, plain))
+    admin = client_with(client, admin_plain)
     with transaction(tenant.scope) as session:
         rows = fill(session, tenant)
+        _make_openable(session, rows)
     rows |= {"service_accounts": {"id": account_id}, "api_keys": {"id": key_id}, "admin_keys": {"id": admin_key_id},
+             "shared_credentials": admin.post("/v1/organization/credentials", json={
+                 "provider": "openai", "name": "shared", "secret": "sk-of-the-organization"}).json(),
              "uploaded": tenant.client.post("/v1/files", data={"purpose": "fine-tune"},
                                             files={"file": ("train.jsonl", b'{"messages": []}\n')}).json()}
     with transaction(tenant.scope) as session:
         session.execute(update(DatasetVersion).values(status="ready", file_id=rows["uploaded"]["id"]))
     ids = {parameter: maker(rows) for parameter, maker in MAKERS.items()}
-    return Estate(tenant, client_with(client, admin_plain), ids, frozenset(_marks(tenant)))
+    return Estate(tenant, admin, ids, frozenset(_marks(tenant)))
+
+
+def _make_openable(session: Session, rows: Rows) -> None:
+    """Give the data key and the credential what decrypts, in place of the made-up bytes."""
+    data_key = session.get_one(DataKey, rows["data_keys"]["id"])
+    credential = session.get_one(Credential, rows["credentials"]["id"])
+    kek, key, owner = keyring().current, new_data_key(), Owner.of(data_key)
+    data_key.kek = kek.name
+    data_key.wrapped = kek.wrap(key, owner.context(data_key.id, "data-key"))
+    credential.secret = hide(key, owner, credential.id, SECRET, '{"secret": "sk-of-the-project"}')
 
 
 def _marks(tenant: Tenant) -> set[str]:

@@ -11,7 +11,11 @@ from migrations.metadata import metadata
 from tests.fixtures.api import Tenant
 
 CHOSEN: dict[tuple[str, str], Any] = {
+    ("import_items", "kind"): "file",
+    ("import_problems", "kind"): "file",
     ("tuned_models", "kind"): "adapter",
+    ("tuned_models", "artifact_prefix"): "jobs/gone/",
+    ("ledger_entries", "kind"): "hold",
     ("dataset_findings", "severity"): "error",
     ("webhook_endpoints", "event_types"): [],
     ("review_decisions", "decision"): "approve",
@@ -43,7 +47,7 @@ def fill(session: Session, tenant: Tenant) -> dict[str, dict[str, Any]]:
 def row(table: Table, made: dict[str, dict[str, Any]], tenant: Tenant) -> dict[str, Any]:
     """Values for every column that must be given or that points to another row, which is then in `made`."""
     values = {column.name: _value(table, column, made) for column in table.columns
-              if column.foreign_keys or _must_be_given(column)}
+              if column.foreign_keys or _must_be_given(column) or (table.name, column.name) in CHOSEN}
     return values | {name: value for name, value in (("project_id", tenant.project_id),
                                                      ("organization_id", tenant.organization_id))
                      if name in table.columns}

@@ -143,15 +143,26 @@ class TestProjects:
 
 class TestDispatch:
     @pytest.mark.usefixtures("rows")
-    def test_it_sees_the_work_of_all_projects_and_nothing_else(self, tenant: Tenant, stranger: Tenant) -> None:
+    def test_it_sees_the_work_and_the_polling_of_all_projects_and_nothing_else(self, tenant: Tenant,
+                                                                               stranger: Tenant) -> None:
         for table in metadata.sorted_tables:
-            if table.name == "work_items":
+            if table.name in {"work_items", "remote_jobs"}:
                 with transaction(DISPATCH) as session:
                     seen = set(session.scalars(select(table.c.project_id)))
                 assert seen == {tenant.project_id, stranger.project_id}
             else:
                 with pytest.raises(ProgrammingError, match="permission denied"), transaction(DISPATCH) as session:
                     session.execute(select(func.count()).select_from(table))
+
+    @pytest.mark.usefixtures("rows")
+    def test_it_moves_the_polling_of_remote_jobs_and_nothing_else_of_them(self, tenant: Tenant,
+                                                                          stranger: Tenant) -> None:
+        with transaction(DISPATCH) as session:
+            moved = session.execute(text("update remote_jobs set next_poll_at = now() returning project_id")).scalars()
+            assert set(moved) == {tenant.project_id, stranger.project_id}
+        for column in ("state", "remote_id", "credential_id", "key", "project_id"):
+            with pytest.raises(ProgrammingError, match="permission denied"), transaction(DISPATCH) as session:
+                session.execute(text(f"update remote_jobs set {column} = 'other'"))
 
     def test_it_neither_makes_nor_removes_work(self, stranger: Tenant, rows: dict[str, dict[str, Any]]) -> None:
         work = metadata.tables["work_items"]

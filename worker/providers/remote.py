@@ -15,73 +15,30 @@ cut, never raised as another error than those above.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from service.jobs.plans import RemoteOrder
+from service.jobs.plans import RemoteCheckpoint, RemoteEvent, RemoteJob, RemoteOrder, RemoteState
 
+__all__ = [
+    "AccessRefused",
+    "Ambiguous",
+    "Gone",
+    "Page",
+    "Refused",
+    "Remote",
+    "RemoteCheckpoint",
+    "RemoteError",
+    "RemoteEvent",
+    "RemoteFile",
+    "RemoteJob",
+    "RemoteModel",
+    "RemoteOrder",
+    "RemoteState",
+    "Source",
+    "Unavailable",
+    "UploadProgress",
+]
 Item = TypeVar("Item")
-
-
-class RemoteState(StrEnum):
-    """What a remote's word for a status comes to. Words that nobody knows are UNKNOWN: shown, waited for, polled on."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSED = "paused"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_end(self) -> bool:
-        return self in {RemoteState.SUCCEEDED, RemoteState.FAILED, RemoteState.CANCELLED}
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteJob:
-    """A job as its server tells it. `body` is the whole answer, cut to what may be stored."""
-
-    id: str
-    status: str
-    "The server's own word."
-    state: RemoteState
-    key: str | None = None
-    "Ours, from the job's metadata; None for a job that is not ours."
-    house: str | None = None
-    "The house that made it, from the job's metadata."
-    created_at: datetime | None = None
-    fine_tuned_model: str | None = None
-    trained_tokens: int | None = None
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    error: Mapping[str, Any] | None = None
-    "{code, message, param}, where it failed."
-    result_files: tuple[str, ...] = ()
-    finished_at: datetime | None = None
-    estimated_finish: datetime | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteEvent:
-    """One line of a job's log at the server. `data` of a metrics event carries the step and its losses."""
-
-    id: str
-    created_at: datetime
-    level: Literal["info", "warn", "error"]
-    type: str
-    message: str
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteCheckpoint:
-    id: str
-    created_at: datetime
-    step: int
-    model: str
-    metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

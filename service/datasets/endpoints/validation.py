@@ -10,6 +10,7 @@ from service.datasets import operations
 from service.datasets.queries import reports as queries
 from service.datasets.queries.reports import Sieve
 from service.datasets.schemas import reports as schemas
+from service.files import operations as files
 from service.kit.database import Scope, transaction
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
@@ -49,7 +50,7 @@ def list_findings(file_id: FileID, session: ProjectSession, wanted: Wanted,
     The first 1,000 findings of each kind are kept; the report counts all of them.
     """
     operations.validation(session, file_id)
-    rows, more = queries.findings(session, file_id, wanted, after=after, limit=limit)
+    rows, more = queries.findings(session, files.canonical(session, file_id), wanted, after=after, limit=limit)
     return page_of(rows, has_more=more)
 
 
@@ -59,7 +60,8 @@ def download_findings(file_id: FileID, session: ProjectSession, caller: CurrentP
                       wanted: Wanted) -> StreamingResponse:
     """Download all kept findings as JSON lines, with the same filters as the list."""
     operations.validation(session, file_id)
-    return StreamingResponse(_lines(caller.scope, file_id, wanted), media_type="application/jsonl", headers={
+    ours = files.canonical(session, file_id)
+    return StreamingResponse(_lines(caller.scope, ours, wanted), media_type="application/jsonl", headers={
         "x-content-type-options": "nosniff", "content-disposition": "attachment; filename=findings.jsonl"})
 
 

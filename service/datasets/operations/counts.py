@@ -51,11 +51,12 @@ def ask_for_count(session: Session, file_id: str, tokenizer: str) -> TokenCount:
 
     One that could not be made is tried again after a minute. Raises NoSuchFile, NotATrainingFile, TooManyCounts.
     """
-    file, row = training_file(session, file_id), queries.count(session, file_id, tokenizer)
+    file = training_file(session, file_id)
+    row = queries.count(session, file.id, tokenizer)
     if row is None:
-        if queries.number_of_counts(session, file_id) >= _MOST_COUNTS:
+        if queries.number_of_counts(session, file.id) >= _MOST_COUNTS:
             raise TooManyCounts(_MOST_COUNTS)
-        row = queries.insert_count(session, project_id=file.project_id, file_id=file_id, tokenizer=tokenizer)
+        row = queries.insert_count(session, project_id=file.project_id, file_id=file.id, tokenizer=tokenizer)
     elif not _is_stale(session, row):
         return row
     row.state, row.problem, row.settled_at, row.bytes_done = "pending", None, None, 0
@@ -71,13 +72,13 @@ def _is_stale(session: Session, row: TokenCount) -> bool:
 def count_shown(session: Session, file_id: str, tokenizer: str) -> schemas.TokenCount:
     """The count as the wire shows it, asked for where it is not there. Raises NoSuchFile, NotATrainingFile."""
     file = training_file(session, file_id)
-    stats = token_counts(session, file_id, tokenizer)
+    stats = token_counts(session, file.id, tokenizer)
     if stats is not None:
-        return schemas.TokenCount.model_validate({"file_id": file_id, "tokenizer": tokenizer, "status": "completed",
+        return schemas.TokenCount.model_validate({"file_id": file.shown_id, "tokenizer": tokenizer, "status": "completed",
                                                   "percent": 100.0, "tokens": msgspec.to_builtins(stats)})
     row = ask_for_count(session, file_id, tokenizer)
     return schemas.TokenCount.model_validate({
-        "file_id": file_id, "tokenizer": tokenizer, "status": row.state, "problem": row.problem,
+        "file_id": file.shown_id, "tokenizer": tokenizer, "status": row.state, "problem": row.problem,
         "percent": min(100.0, round(100 * row.bytes_done / max(1, file.bytes), 1))})
 
 

@@ -34,11 +34,12 @@ class Asked:
 
 def ask(session: Session, file_id: str, *, after: str | None) -> Asked:
     """Where the columns of a file lie. Raises NoSuchFile, NotATrainingFile, InvalidRequest (param `after`)."""
-    file, report = training_file(session, file_id), queries.report(session, file_id)
+    file = training_file(session, file_id)
+    report = queries.report(session, file.id)
     if after is not None and not _CURSOR.fullmatch(after):
         raise _no_such(after)
     is_read = report is not None and report.status == "completed"
-    return Asked(file_id, columns_key(file.project_id, file_id) if is_read else None,
+    return Asked(file_id, columns_key(file.project_id, file.id) if is_read else None,
                  None if after is None else int(after))
 
 

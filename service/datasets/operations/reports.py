@@ -91,9 +91,10 @@ def training_file(session: Session, file_id: str) -> File:
 
 def validation(session: Session, file_id: str) -> schemas.Validation:
     """The report on a file as the wire shows it. Raises NoSuchFile, NotATrainingFile."""
-    file, row = training_file(session, file_id), queries.report(session, file_id)
-    told: dict[str, Any] = {"file_id": file_id, "status": "failed" if file.status == "error" else "pending",
-                            "progress": _progress(*progress(session, file_id)), "problem": file.status_details}
+    file = training_file(session, file_id)
+    row = queries.report(session, file.id)
+    told: dict[str, Any] = {"file_id": file.shown_id, "status": "failed" if file.status == "error" else "pending",
+                            "progress": _progress(*progress(session, file.id)), "problem": file.status_details}
     if row is not None:
         told |= {"status": row.status, "format": row.format, "started_at": row.started_at,
                  "completed_at": row.completed_at}

@@ -105,7 +105,8 @@ def resolve_file(session: Session, name: str, *, param: str | None = None) -> Re
     named = named_version(session, name)
     version = queries.version_of_file(session, named.file_id if named else name, share=True)
     if version is None or version.deleted_at is not None:
-        return ResolvedFile(name)
+        file = file_queries.find(session, name)
+        return ResolvedFile(name if file is None else file.id)
     if version.status == "failed":
         raise UnusableVersion(version.id, version.error, param=param)
     return ResolvedFile(version.file_id, version.id, is_building=version.status == "building")

@@ -85,8 +85,8 @@ def resume_job(fine_tuning_job_id: JobId, session: ProjectSession) -> tables.Job
 def list_events(fine_tuning_job_id: JobId, session: ProjectSession, after: After = None,
                 limit: Limit = 20) -> dict[str, Any]:
     """List a job's log, newest first."""
-    operations.retrieve(session, fine_tuning_job_id)
-    rows, more = queries.events(session, fine_tuning_job_id, after=after, limit=limit)
+    job = operations.retrieve(session, fine_tuning_job_id)
+    rows, more = queries.events(session, job.id, after=after, limit=limit)
     return page_of(rows, has_more=more)
 
 
@@ -95,6 +95,8 @@ def list_events(fine_tuning_job_id: JobId, session: ProjectSession, after: After
 def list_checkpoints(fine_tuning_job_id: JobId, session: ProjectSession, after: After = None,
                      limit: Limit = 10) -> dict[str, Any]:
     """List a job's checkpoints, newest first; the last three are kept."""
-    operations.retrieve(session, fine_tuning_job_id)
-    rows, more = queries.checkpoints(session, fine_tuning_job_id, after=after, limit=limit)
-    return page_of(rows, has_more=more)
+    job = operations.retrieve(session, fine_tuning_job_id)
+    rows, more = queries.checkpoints(session, job.id, after=after, limit=limit)
+    page = page_of(rows, has_more=more)
+    shown = [schemas.Checkpoint.model_validate(row) for row in rows]
+    return page | {"data": [each.model_copy(update={"fine_tuning_job_id": job.shown_id}) for each in shown]}

@@ -65,7 +65,8 @@ def _judge(session: Session, job: Job) -> bool:
             return False
         examples = examples or verdict.examples
     if not _fails_policy(session, job):
-        job.method = methods.resolve(job.method, examples)
+        if job.provider == "local":  # other servers say themselves what "auto" comes to
+            job.method = methods.resolve(job.method, examples)
         move(session, job, JobStatus.QUEUED, Line("Files validated, moving job to queued state", key="queued"))
     return False
 
@@ -161,6 +162,7 @@ def _start_from(session: Session, job: Job) -> Artifact | None:
 def _resume_point(session: Session, job: Job) -> ResumePoint | None:
     """The furthest checkpoint whose files are still there."""
     for checkpoint in queries.kept_checkpoints(session, job.id):
-        if catalog.exists(session, checkpoint.fine_tuned_model_checkpoint):
-            return ResumePoint(step=checkpoint.step_number, artifact_prefix=checkpoint.artifact_prefix)
+        prefix = checkpoint.artifact_prefix
+        if prefix is not None and catalog.exists(session, checkpoint.fine_tuned_model_checkpoint):
+            return ResumePoint(step=checkpoint.step_number, artifact_prefix=prefix)
     return None

@@ -7,9 +7,19 @@ from sqlalchemy.orm import Session
 
 from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
+from service.catalog.methods import Method
+from service.catalog.operations import ResolvedModel
+from service.credentials import operations as credentials
 from service.jobs import queries
-from service.jobs.errors import IntegrationNotSupported, JobNotFound, MissingValidationFile, StillPausing, WrongState
-from service.jobs.operations import judging, preflights
+from service.jobs.errors import (
+    CredentialDoesNotFit,
+    IntegrationNotSupported,
+    JobNotFound,
+    MissingValidationFile,
+    StillPausing,
+    WrongState,
+)
+from service.jobs.operations import judging, preflights, remote
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
 from service.jobs.operations.policies import check_policy
 from service.jobs.operations.transitions import Line, log, move
@@ -18,6 +28,7 @@ from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 from service.kit.database import database_now
 from service.kit.identifiers import new_id, random_text
+from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
 from service.tenants.access import Caller
 
@@ -30,12 +41,12 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     model = catalog.resolve_for_training(session, body.model, method.type)
     if method.type == "reinforcement" and body.validation_file is None:
         raise MissingValidationFile
-    tuning = asked_tuning(session, model, method.supervised)
-    catalog.check_tuning(model, tuning.type)
+    shown, credential_id = _method_and_credential(session, model, method, body.credential)
     training, validation = asked_files(session, body)
     check_policy(session, caller.project_id, training.file_id, validation.file_id if validation else None)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
-              model=model.name, base_model=model.base.id, provider=model.base.provider, method=method.shown(tuning),
+              model=model.name, base_model=model.base.id, provider=model.base.provider, method=shown,
+              credential_id=credential_id,
               training_file=training.file_id, validation_file=validation.file_id if validation else None,
               training_version=training.version_id, validation_version=validation.version_id if validation else None,
               suffix=body.suffix, seed=body.seed if body.seed is not None else secrets.randbelow(2**31),
@@ -48,6 +59,25 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     log(session, job, [*_first_lines(job), *_last_days(model.base, database_now(session).date())])
     enqueue(session, Work.PREPARE_JOB, job.id, project_id=job.project_id)
     return job
+
+
+def _method_and_credential(session: Session, model: ResolvedModel, method: Method,
+                           wanted: str | None) -> tuple[JSONObject, str | None]:
+    """How the job is trained, as it shows it, and with what that is paid. Raises what does not fit."""
+    if model.base.provider == "local":
+        if wanted is not None:
+            raise CredentialDoesNotFit(wanted, f"{model.name} is trained in this house, which asks for none")
+        tuning = asked_tuning(session, model, method.supervised)
+        catalog.check_tuning(model, tuning.type)
+        return method.shown(tuning), None
+    if method.supervised is not None and method.supervised.tuning is not None:
+        catalog.check_tuning(model, method.supervised.tuning.type)
+    credential = credentials.choose(session, model.base.provider, wanted or model.credential_id)
+    if model.credential_id is not None and credential.id != model.credential_id:
+        raise CredentialDoesNotFit(credential.name, f"{model.name} lies where another credential leads")
+    shown = method.shown()
+    shown[method.type].pop("tuning", None)
+    return shown, credential.id
 
 
 def _first_lines(job: Job) -> list[Line]:
@@ -74,39 +104,60 @@ def _found(job: Job | None, job_id: str) -> Job:
 
 
 def cancel(session: Session, job_id: str) -> Job:
-    """Cancel at once what does not run; ask a running job's provider to end it. Raises JobNotFound, WrongState."""
+    """Cancel at once what nobody trains; ask whoever may train it to end it. Raises JobNotFound, WrongState."""
     job = _found(queries.lock_for_owner(session, job_id), job_id)
     if job.status.is_terminal:
         raise WrongState(job_id, job.status, "cancelled")
-    if job.status is not JobStatus.RUNNING:
+    if _is_ours_to_stop(session, job, "cancelled before it was sent"):
         return move(session, job, JobStatus.CANCELLED, Line("The job was cancelled", key="cancelled"))
     if job.cancel_requested_at is None:
         job.cancel_requested_at = database_now(session)
         log(session, job, [Line("Cancellation requested", key="cancel_requested")])
-        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    _pass_on(session, job)
     return job
 
 
 def pause(session: Session, job_id: str) -> Job:
-    """Pause at once what waits; ask a running job to stop where it can go on. Raises JobNotFound, WrongState."""
+    """Pause at once what nobody trains; ask whoever may to stop where it can go on. Raises JobNotFound, WrongState."""
     job = _found(queries.lock_for_owner(session, job_id), job_id)
-    if job.status is JobStatus.QUEUED:
-        return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
-    if job.status is not JobStatus.RUNNING or job.cancel_requested_at is not None:
+    can_pause = job.status in {JobStatus.QUEUED, JobStatus.RUNNING}
+    if not can_pause or job.cancel_requested_at is not None:
         raise WrongState(job_id, job.status, "paused")
+    if job.status is JobStatus.QUEUED and _is_ours_to_stop(session, job, "paused before it was sent"):
+        return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
     if job.pause_requested_at is None:
         job.pause_requested_at = database_now(session)
         log(session, job, [Line("Pause requested")])
-        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    _pass_on(session, job)
     return job
 
 
 def resume(session: Session, job_id: str) -> Job:
-    """Put a paused job back into the queue. Raises JobNotFound, WrongState or StillPausing."""
+    """Put a paused job back into the queue, or ask its server to. Raises JobNotFound, WrongState or StillPausing."""
     job = _found(queries.lock_for_owner(session, job_id), job_id)
     if job.status is JobStatus.RUNNING and job.pause_requested_at is not None:
         raise StillPausing(job_id)
-    if job.status is not JobStatus.PAUSED:
+    if job.status is not JobStatus.PAUSED or job.cancel_requested_at is not None:
         raise WrongState(job_id, job.status, "resumed")
     job.pause_requested_at = None
-    return move(session, job, JobStatus.QUEUED, Line("The job was resumed and is queued again"))
+    if job.provider == "local" or not remote.is_live(session, job):
+        return move(session, job, JobStatus.QUEUED, Line("The job was resumed and is queued again"))
+    if job.resume_requested_at is None:
+        job.resume_requested_at = database_now(session)
+        log(session, job, [Line("Resumption requested")])
+    _pass_on(session, job)
+    return job
+
+
+def _is_ours_to_stop(session: Session, job: Job, note: str) -> bool:
+    """Whether nobody trains the job, so that it can be stopped here and now."""
+    if job.provider == "local":
+        return job.status is not JobStatus.RUNNING
+    return remote.withdraw(session, job, note)
+
+
+def _pass_on(session: Session, job: Job) -> None:
+    if job.provider == "local":
+        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    else:
+        remote.request(session, job)

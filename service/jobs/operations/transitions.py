@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -36,10 +37,30 @@ class Line:
     data: JSONObject = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored(Line):
+    """A line of a server's log, under the server's id and of the server's time."""
+
+    alias: str
+    at: datetime
+
+
 def log(session: Session, job: Job, lines: Iterable[Line]) -> None:
     """Append lines to the job's log in their order, leaving out those that it has."""
-    rows = [{"id": new_id("ftevent-"), "project_id": job.project_id, "job_id": job.id, "key": line.key,
-             "level": line.level, "type": line.type, "message": line.message, "data": line.data} for line in lines]
+    _append(session, [_row(job, line) for line in lines])
+
+
+def mirror(session: Session, job: Job, lines: Iterable[Mirrored]) -> None:
+    """The same for lines of a server's log."""
+    _append(session, [_row(job, line) | {"alias": line.alias, "created_at": line.at} for line in lines])
+
+
+def _row(job: Job, line: Line) -> dict[str, Any]:
+    return {"id": new_id("ftevent-"), "project_id": job.project_id, "job_id": job.id, "key": line.key,
+            "level": line.level, "type": line.type, "message": line.message, "data": line.data}
+
+
+def _append(session: Session, rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(JobEvent).on_conflict_do_nothing(
             index_elements=[JobEvent.project_id, JobEvent.job_id, JobEvent.key]), rows)
@@ -53,8 +74,11 @@ def transition(session: Session, job_id: str, to: JobStatus, *, because: Line) -
     return move(session, job, to, because)
 
 
-def move(session: Session, job: Job, to: JobStatus, because: Line) -> Job:
-    """The same for a job whose lock the transaction holds. Raises InvalidTransition."""
+def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: bool = False) -> Job:
+    """The same for a job whose lock the transaction holds. Raises InvalidTransition.
+
+    A job that is queued is asked to be trained, unless it `is_sent` and its server has it in a queue.
+    """
     if not job.status.may_become(to):
         raise InvalidTransition(job.id, job.status, to)
     job.status = to
@@ -64,8 +88,9 @@ def move(session: Session, job: Job, to: JobStatus, because: Line) -> Job:
     job.estimated_finish = None
     session.flush()
     log(session, job, [because])
-    if to is JobStatus.QUEUED:
-        enqueue(session, Work.TRAIN_JOB, job.id, project_id=job.project_id)
+    if to is JobStatus.QUEUED and not is_sent:
+        work = Work.TRAIN_JOB if job.provider == "local" else Work.SUBMIT_JOB
+        enqueue(session, work, job.id, project_id=job.project_id)
     if to in _PUBLIC:
         events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
     return job

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from service.catalog.methods import Hyperparameters, Method
 from service.jobs.states import JobStatus
 from service.kit.pagination import Page
-from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, Timestamp
+from service.kit.schemas import Answer, JSONObject, Metadata, PlainStr, Request, ShownId, Timestamp
 
 Suffix = Annotated[PlainStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Id = Annotated[PlainStr, Field(max_length=256)]
@@ -38,6 +38,9 @@ class JobBody(Request):
 class JobCreate(JobBody):
     """A job to start."""
 
+    credential: Id | None = Field(
+        None, description="Id or name of the credential that pays, for a model that a server trains for money; its"
+                          " provider's newest that works, when it is left out.")
     preflight: Id | None = Field(
         None, description="Id of a pre-flight of the same files and method, with this model among its candidates.")
 
@@ -50,16 +53,16 @@ class Job(Answer):
     """A fine-tuning job. `error` is {} unless the job failed, as the real servers have it."""
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
-    id: str
+    id: ShownId
     model: str
     created_at: Timestamp
     finished_at: Timestamp | None
     fine_tuned_model: str | None
-    organization_id: str
-    result_files: list[str]
+    organization_id: str = Field(validation_alias="shown_organization")
+    result_files: list[str] = Field(validation_alias="shown_result_files")
     status: JobStatus
-    validation_file: str | None
-    training_file: str
+    validation_file: str | None = Field(validation_alias="shown_validation_file")
+    training_file: str = Field(validation_alias="shown_training_file")
     hyperparameters: JSONObject | None
     trained_tokens: int | None
     error: Annotated[JSONObject, _OrEmpty]
@@ -76,6 +79,12 @@ class Job(Answer):
         validation_alias="training_version", description="The version of a data set that `training_file` belongs to.")
     validation_dataset_version: str | None = Field(validation_alias="validation_version")
     preflight: str | None = Field(None, description="What was known before the job began; not in OpenAI's API.")
+    provider: str = Field(description="Who trains it: local, or the kind of server; not in OpenAI's API.")
+    credential: str | None = Field(None, validation_alias="credential_id",
+                                   description="Id of the credential that pays a server for it.")
+    successor_of: str | None = Field(None, validation_alias="shown_successor_of",
+                                     description="The job whose data and hyper-parameters this one trains again.")
+    successors: list[str] = Field(default_factory=list, description="The jobs that train this one's again.")
 
 
 class JobList(Answer):
@@ -88,7 +97,7 @@ class JobList(Answer):
 
 class JobEvent(Answer):
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
-    id: str
+    id: ShownId
     created_at: Timestamp
     level: Literal["info", "warn", "error"]
     message: str
@@ -108,7 +117,7 @@ class Checkpoint(Answer):
     """A state of the weights that can be used as a model."""
 
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
-    id: str
+    id: ShownId
     created_at: Timestamp
     fine_tuned_model_checkpoint: str
     fine_tuning_job_id: str = Field(validation_alias="job_id")

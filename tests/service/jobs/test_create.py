@@ -31,7 +31,8 @@ def test_a_new_job_has_every_field_of_a_recorded_one(tenant: Tenant) -> None:
     job = answer.json()
     assert job.pop("id").startswith("ftjob-")
     assert 0 <= job.pop("seed") < 2**31
-    assert job.pop("preflight").startswith("preflight_")  # the one field that is ours
+    assert job.pop("preflight").startswith("preflight_")  # ours, as the next two are
+    assert (job.pop("successor_of"), job.pop("successors")) == (None, [])
     assert abs(job.pop("created_at") - datetime.now(UTC).timestamp()) < 3600
     assert job == {
         "object": "fine_tuning.job", "model": BASE, "finished_at": None, "fine_tuned_model": None,

@@ -20,7 +20,7 @@ ALLOWED = {
     ("validating_files", "queued"), ("validating_files", "failed"), ("validating_files", "cancelled"),
     ("queued", "running"), ("queued", "paused"), ("queued", "failed"), ("queued", "cancelled"),
     ("running", "succeeded"), ("running", "failed"), ("running", "cancelled"), ("running", "paused"),
-    ("paused", "queued"), ("paused", "failed"), ("paused", "cancelled"),
+    ("paused", "queued"), ("paused", "running"), ("paused", "failed"), ("paused", "cancelled"),
 }
 
 

@@ -1,0 +1,83 @@
+"""Questions about credentials and data keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, or_, select, text
+from sqlalchemy.orm import Session
+
+from service.credentials.errors import CredentialNotFound, SharedCredential
+from service.credentials.tables import Credential, DataKey
+from service.kit.pagination import paginate
+
+
+def _live() -> Select[Credential]:
+    return select(Credential).where(Credential.deleted_at.is_(None))
+
+
+def credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
+    """A credential that a project may use: its own or its organization's. Raises CredentialNotFound."""
+    query = _live().where(Credential.id == credential_id)
+    found = session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise CredentialNotFound(credential_id)
+    return found
+
+
+def shared_credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
+    """A credential of the whole organization. Raises CredentialNotFound, for a project's too."""
+    query = _live().where(Credential.id == credential_id, Credential.project_id.is_(None))
+    found = session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise CredentialNotFound(credential_id)
+    return found
+
+
+def own_credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
+    """A credential that a project may change. Raises CredentialNotFound or SharedCredential."""
+    found = credential(session, credential_id, lock=lock)
+    if found.is_shared:
+        raise SharedCredential(credential_id)
+    return found
+
+
+def credentials(session: Session, *, shared_only: bool = False, provider: str | None = None, after: str | None,
+                limit: int) -> tuple[Sequence[Credential], bool]:
+    """One page, newest first, and whether more follow."""
+    query = _live().where(Credential.project_id.is_(None)) if shared_only else _live()
+    if provider is not None:
+        query = query.where(Credential.provider == provider)
+    return paginate(session, query, Credential, after=after, limit=limit)
+
+
+def candidates(session: Session, provider: str, wanted: str | None) -> Sequence[Credential]:
+    """Those for `provider`, or those of them that `wanted` names by id or name: a project's own first, then newest."""
+    query = _live().where(Credential.provider == provider)
+    if wanted is not None:
+        query = query.where(or_(Credential.id == wanted, Credential.name == wanted))
+    return session.scalars(query.order_by(Credential.project_id.is_(None), Credential.position.desc())).all()
+
+
+def named(session: Session, name: str) -> Credential | None:
+    query = _live().where(Credential.name == name)
+    return session.scalar(query.order_by(Credential.project_id.is_(None), Credential.position.desc()).limit(1))
+
+
+def current_data_key(session: Session, organization_id: str, project_id: str | None) -> DataKey | None:
+    """Held until the transaction ends, so that nobody retires it under what is being encrypted with it."""
+    owner = DataKey.project_id.is_(None) if project_id is None else DataKey.project_id == project_id
+    return session.scalar(select(DataKey).where(DataKey.organization_id == organization_id, owner,
+                                                DataKey.retired_at.is_(None)).with_for_update(read=True))
+
+
+def signing(session: Session, credential_id: str) -> Any:
+    """What the webhooks of this credential are checked with, as a row, or None; needs no tenant."""
+    return session.execute(text("select * from credential_signing(:id)"), {"id": credential_id}).one_or_none()
+
+
+def oldest_project(session: Session) -> str | None:
+    """A project of the transaction's organization that work can be done for."""
+    found: str | None = session.execute(text(
+        "select id from projects where organization_id = current_setting('app.organization_id', true)"
+        " and archived_at is null order by position limit 1")).scalar()
+    return found

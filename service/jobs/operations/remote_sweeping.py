@@ -1,0 +1,123 @@
+"""What a server trains under our keys that nobody waits for: found by its key, written down, then cancelled.
+
+Looked at are only jobs that bear this house's mark and a key of this project. Every attempt was written down before
+anything was sent for it, so a key without one was lost with a database; what an attempt does not point to is extra.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.jobs import queries
+from service.jobs.operations import remote
+from service.jobs.operations.transitions import Line, log
+from service.jobs.plans import RemoteJob, RemoteState
+from service.jobs.tables import Job, RemoteAttempt
+from service.kit.database import database_now
+from service.kit.work import Work, enqueue
+from service.settings import settings
+
+DAYS = 14
+
+
+def is_ours(seen: RemoteJob, project_id: str, organization_id: str) -> bool:
+    return seen.house == organization_id and remote.is_key_of(seen.key, project_id)
+
+
+def judge(session: Session, project_id: str, organization_id: str, seen: Sequence[RemoteJob]) -> list[str]:
+    """Remote ids of what is to be cancelled, of all jobs that a server listed; what was found is written down first."""
+    by_key: dict[str, list[RemoteJob]] = defaultdict(list)
+    for job in seen:
+        if is_ours(job, project_id, organization_id):
+            by_key[str(job.key)].append(job)
+    known = queries.attempts_by_key(session, list(by_key))
+    doomed: list[str] = []
+    for key, jobs in by_key.items():
+        if key not in known:
+            doomed += _judge_lost(session, project_id, organization_id, jobs)
+        elif not _is_well(known[key], jobs):
+            doomed += _judge_attempt(session, known[key].id, jobs)
+    return doomed
+
+
+def _is_well(attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> bool:
+    """As nearly all are: one job, which is followed, or which has ended."""
+    return len(jobs) == 1 and (jobs[0].state.is_end or (attempt.state == "live" and attempt.remote_id == jobs[0].id))
+
+
+def _judge_lost(session: Session, project_id: str, organization_id: str, jobs: Sequence[RemoteJob]) -> list[str]:
+    now = database_now(session)
+    doomed = [job.id for job in jobs if not job.state.is_end and _is_old(job.created_at, now)]
+    for remote_id in doomed:
+        remote.note_cancelled(session, organization_id, project_id, remote_id, job_id=None, key=jobs[0].key)
+    return doomed
+
+
+def _is_old(made: datetime | None, now: datetime) -> bool:
+    """Old enough for whoever made it to have written that down; a server that tells no time is taken at its worst."""
+    return made is None or now - made >= timedelta(seconds=settings().remote_orphan_seconds)
+
+
+def _judge_attempt(session: Session, attempt_id: str, jobs: Sequence[RemoteJob]) -> list[str]:
+    job, attempt = remote.locked(session, attempt_id)
+    if job is None or attempt is None:
+        return []
+    going = {each.id: each for each in jobs if not each.state.is_end}
+    doomed = [remote_id for remote_id in attempt.discarded if remote_id in going]  # written down, not ended yet
+    if attempt.state in {"intended", "sending", "unknown"}:
+        return doomed  # it is being looked for
+    if attempt.state == "live":
+        doomed += _keep_oldest(session, job, attempt, jobs)
+    now = database_now(session)
+    extra = [each.id for each in going.values() if each.id not in attempt.discarded and _is_old(each.created_at, now)
+             and not _counts(attempt, each.id, now)]
+    return doomed + remote.discard(session, job, attempt, extra)
+
+
+def _counts(attempt: RemoteAttempt, remote_id: str, now: datetime) -> bool:
+    """Whether it is what the attempt follows; what was seen to end may be listed as running for a while yet."""
+    if attempt.remote_id != remote_id:
+        return False
+    return attempt.state == "live" or not _is_old(attempt.status_since, now)
+
+
+def _keep_oldest(session: Session, job: Job, attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> list[str]:
+    """Of two for one key the older is further: it is followed from now on, unless the other has succeeded.
+
+    What was followed until now is then the one to cancel.
+    """
+    followed = next((each for each in jobs if each.id == attempt.remote_id), None)
+    if followed is None or followed.state is RemoteState.SUCCEEDED or job.status.is_terminal:
+        return []
+    useful = [each for each in jobs if each.id not in attempt.discarded
+              and each.state not in {RemoteState.FAILED, RemoteState.CANCELLED}]
+    best = next(iter(remote.best_first(useful)), followed.id)
+    if best == followed.id:
+        return []
+    attempt.remote_id, attempt.remote_status, attempt.followed_until = best, None, None
+    attempt.next_follow_at = database_now(session)
+    session.flush()
+    log(session, job, [Line(f"Two jobs at {job.provider} are the same; the older one is followed: {best}",
+                            level="warn", key=f"remote:{best}")])
+    return remote.discard(session, job, attempt, [] if followed.state.is_end else [followed.id])
+
+
+def horizon(session: Session) -> datetime:
+    """What was made earlier is not looked at."""
+    return database_now(session) - timedelta(days=DAYS)
+
+
+def next_sweep(session: Session, credential_id: str) -> timedelta | None:
+    """When to sweep again; never, when nothing was sent with the credential for long."""
+    last = queries.last_attempt_at(session, credential_id)
+    if last is None or database_now(session) - last > timedelta(days=DAYS):
+        return None
+    return timedelta(seconds=settings().remote_sweep_seconds)
+
+
+def wake_unsent(session: Session, project_id: str, credential_id: str) -> None:
+    """Have it seen to that no attempt is left where its worker gave it up."""
+    for job_id in queries.unsent(session, credential_id):
+        enqueue(session, Work.SUBMIT_JOB, job_id, project_id=project_id)

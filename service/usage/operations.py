@@ -1,0 +1,39 @@
+"""What is done with money: held before a server may be asked to train, then settled or released, once."""
+
+from typing import Literal
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.kit.identifiers import new_id
+from service.usage import queries
+from service.usage.tables import LedgerEntry
+
+LARGEST = 2**62
+"""Micro-dollars; no server can make us write more than the column holds."""
+
+
+def hold(session: Session, *, project_id: str, job_id: str, key: str, micro_dollars: int,
+         note: str | None = None) -> None:
+    """Reserve what an attempt may cost; a second hold for the same key is the first."""
+    _write(session, project_id, job_id, key, "hold", micro_dollars, note)
+
+
+def settle(session: Session, *, project_id: str, job_id: str, key: str, micro_dollars: int,
+           note: str | None = None) -> None:
+    """End a hold with what the attempt did cost; one that has ended stays as it ended."""
+    _write(session, project_id, job_id, key, "settle", micro_dollars, note)
+
+
+def release(session: Session, *, project_id: str, job_id: str, key: str, note: str | None = None) -> None:
+    """End a hold with nothing; one that has ended stays as it ended."""
+    held = queries.entry(session, key, "hold")
+    if held is not None:
+        _write(session, project_id, job_id, key, "release", held.micro_dollars, note)
+
+
+def _write(session: Session, project_id: str, job_id: str, key: str,
+           kind: Literal["hold", "settle", "release"], micro_dollars: int, note: str | None) -> None:
+    session.execute(insert(LedgerEntry).on_conflict_do_nothing().values(
+        id=new_id("ledger_"), project_id=project_id, job_id=job_id, key=key, kind=kind,
+        micro_dollars=min(max(micro_dollars, 0), LARGEST), note=note))

@@ -1,0 +1,27 @@
+"""Wire shape of the spend ledger."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.kit.pagination import Page
+from service.kit.schemas import Answer, Timestamp
+
+
+class LedgerEntry(Answer):
+    """One movement of money; nothing changes it afterwards."""
+
+    object: Literal["usage.ledger_entry"] = "usage.ledger_entry"
+    id: str
+    created_at: Timestamp
+    kind: Literal["hold", "settle", "release"] = Field(
+        description="hold: reserved before a server was asked to train. settle: what it cost, which ends the hold."
+                    " release: nothing was bought, which ends it too.")
+    micro_dollars: int = Field(description="1,000,000 is one dollar.")
+    fine_tuning_job_id: str = Field(validation_alias="job_id")
+    key: str = Field(description="Of the attempt; the server's job bears it in its metadata.")
+    note: str | None
+
+
+class LedgerEntryList(Page[LedgerEntry]):
+    """A page of entries, newest first."""

@@ -1,0 +1,1 @@
+"""What the simulated server answers, one module for each kind of object."""

@@ -1,0 +1,1 @@
+"""Jobs on Azure OpenAI: OpenAI's client with Azure's doors."""

@@ -1,0 +1,57 @@
+"""Asks the server of a credential whether it takes it, and which models it lists."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from service.credentials import operations as credentials
+from service.credentials.errors import CredentialNotFound
+from service.credentials.operations import OpenCredential
+from service.kit.encryption import EncryptionUnavailable
+from service.kit.work import Claim, Work
+from worker.app import Running, Transient, task, unit_of_work
+from worker.providers.opening import open_remote
+from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Unavailable
+
+
+@task(Work.CHECK_CREDENTIAL)
+def check(running: Running) -> timedelta | None:
+    """One question, outside any transaction. A server that does not answer is asked again, less and less often."""
+    credential_id = running.claim.subject
+    try:
+        with unit_of_work(running.claim) as session:
+            opened = credentials.open_credential(session, credential_id)
+    except CredentialNotFound:
+        return None
+    except EncryptionUnavailable as locked:
+        raise Transient(str(locked)) from None
+    try:
+        models: Sequence[RemoteModel] = _ask(opened)
+    except RemoteError as trouble:
+        _note_trouble(running.claim, opened, trouble)
+        return None
+    with unit_of_work(running.claim) as session:
+        credentials.record_check(session, credential_id, status="valid", details=None, models=models)
+    return None
+
+
+def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:
+    with closing(open_remote(opened)) as remote:
+        return remote.check()
+
+
+def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> None:
+    """Raises Transient where asking again may help. What the server said is told, but for what it repeats of ours."""
+    said = opened.redact(str(trouble))
+    refused = isinstance(trouble, AccessRefused)
+    with unit_of_work(claim) as session:
+        credentials.record_check(session, claim.subject, status="refused" if refused else "unreachable", details=said)
+    if not refused:
+        raise Transient(said, trouble.retry_after if isinstance(trouble, Unavailable) else None)
+
+
+@check.abandoned
+def _(session: Session, claim: Claim, cause: str) -> None:
+    credentials.record_check(session, claim.subject, status="unreachable", details=cause)
