@@ -19,7 +19,6 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from moto.bedrock.exceptions import ResourceNotFoundException
 from moto.bedrock.models import BedrockBackend, ModelCustomizationJob, bedrock_backends
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from service.credentials.operations import OpenCredential
@@ -27,7 +26,8 @@ from tests.worker.providers.bedrock.strictness import Breach, hold, need, operat
 from worker.providers.bedrock.clients import open_clients
 from worker.providers.bedrock.provider import Bedrock
 
-REGION, BUCKET, SECRET = "us-east-1", "tenant-training", "canary-secret-access-key"
+ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "tenant-training"
+SECRET = "canary-secret-access-key"
 ROLE = "arn:aws:iam::123456789012:role/bedrock-training"
 NOVA, LLAMA_OLD = "amazon.nova-micro-v1:0:128k", "meta.llama3-1-8b-instruct-v1:0:128k"
 KNOWN = (NOVA, LLAMA_OLD, "amazon.nova-2-lite-v1:0:256k", "meta.llama3-3-70b-instruct-v1:0:128k")
@@ -78,7 +78,7 @@ class Account:
 
     @property
     def _backend(self) -> BedrockBackend:
-        return bedrock_backends[DEFAULT_ACCOUNT_ID][REGION]
+        return bedrock_backends[ACCOUNT][REGION]
 
     def object(self, uri: str) -> bytes:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -134,7 +134,7 @@ class Account:
         told = json.loads(request.body)
         try:
             hold(told, operation("CreateModelCustomizationJob").input_shape)
-            need(told["baseModelIdentifier"] in {*KNOWN, *self._backend.custom_models}, "baseModelIdentifier", "unknown")
+            need(told["baseModelIdentifier"] in {*KNOWN, *self._backend.custom_models}, "base model", "unknown")
         except Breach as breach:
             self.breaches.append(str(breach))
             return _response(request.url, 400, json.dumps({"message": str(breach)}).encode(), "ValidationException")
@@ -168,7 +168,7 @@ def _foundation_model(model: str) -> dict[str, Any]:
             "providerName": "Amazon", "modelLifecycle": {"status": "ACTIVE", **ends}}
 
 
-class _Job(ModelCustomizationJob):  # type: ignore[misc]
+class _Job(ModelCustomizationJob):
     """With ARNs of AWS's form, and with results at the end only."""
 
     def __init__(self, *told: Any, **named: Any) -> None:
@@ -179,7 +179,8 @@ class _Job(ModelCustomizationJob):  # type: ignore[misc]
         self.job_arn = f"{region}:{self.account_id}:model-customization-job/{base}/{short}"
         self.output_model_name = self.custom_model_name
         self.output_model_arn = f"{region}:{self.account_id}:custom-model/{base}/{short}"
-        self.failure_message, self.details = "", {}
+        self.failure_message = ""
+        self.details: dict[str, Any] = {}
 
     def to_dict(self) -> dict[str, Any]:
         told: dict[str, Any] = super().to_dict()

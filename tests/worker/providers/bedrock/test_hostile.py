@@ -15,6 +15,7 @@ from worker.providers.bedrock import journal, reading
 from worker.providers.bedrock.clients import open_clients
 from worker.providers.bedrock.failures import translated
 from worker.providers.bedrock.provider import Bedrock
+from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, Refused, RemoteError, Unavailable
 
 ODD: tuple[Any, ...] = (None, True, -1, 10**400, float("nan"), float("inf"), "", "x" * 100_000, "\x00\ud800", [],
@@ -135,3 +136,10 @@ def test_patience_asked_for_is_bounded(asked: str, patience: float | None) -> No
     told = translated(wrong, "listing")
     assert isinstance(told, Unavailable)
     assert told.retry_after == patience
+
+
+def test_a_base_url_is_not_followed_unless_the_house_allows_private_addresses(aws: Account) -> None:
+    with pytest.raises(Unavailable, match="TUNEWORKS_REMOTE_ALLOW_PRIVATE"):
+        open_remote(credential(base_url="https://169.254.169.254"))
+    open_remote(credential()).close()
+    assert aws.asked == []
