@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from service.catalog.bedrock_models import Family, family_of
 from service.credentials.operations import OpenCredential
 from service.jobs.plans import RemoteOrder
 from worker.providers.bedrock import journal, names, reading
 from worker.providers.bedrock.clients import open_clients
 from worker.providers.bedrock.failures import translating
-from worker.providers.bedrock.families import Family, family_of, hyperparameters
+from worker.providers.bedrock.families import hyperparameters
 from worker.providers.bedrock.staging import Staging
 from worker.providers.remote import (
     AccessRefused,
@@ -74,16 +75,14 @@ class Bedrock:
 
     def _request(self, order: RemoteOrder) -> dict[str, Any]:
         name, family = names.job_name(order.key), self._family(order.model)
+        settings = hyperparameters(family, order.method, has_validation=order.validation_file is not None)
         tags = names.tags(order)
         request = {
             "jobName": name, "clientRequestToken": name, "customModelName": names.model_name(order.key, order.suffix),
             "roleArn": self._role, "baseModelIdentifier": order.model, "customizationType": "FINE_TUNING",
-            "hyperParameters": hyperparameters(family, order.method), "jobTags": tags, "customModelTags": tags,
+            "hyperParameters": settings, "jobTags": tags, "customModelTags": tags,
             "outputDataConfig": {"s3Uri": self._staging.at("outputs", name, "").uri},
         }
-        if order.validation_file is not None and not family.validates:
-            raise Refused("validation_not_supported", "Bedrock uses no validation file for this model; leave it out.",
-                          "validation_file")
         training = self._staging.in_form(order.training_file, family, "training_file")
         request["trainingDataConfig"] = {"s3Uri": training}
         if order.validation_file is not None:
