@@ -1,5 +1,6 @@
 """Bedrock as a remote: one account and region, reached with one credential."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -32,6 +33,9 @@ from worker.providers.remote import (
 _MOST_PAGES = 20
 _DEEPEST_LINEAGE = 4
 """So many trainings one upon the other are looked through for the base they began with."""
+_PREPARED_SECONDS = 15.0
+"""Files that took longer to prepare are used by the next try: little time may pass between a caller's note that it is
+about to ask and the asking."""
 _LARGEST_METRICS = 64 * 1024 * 1024
 
 
@@ -63,7 +67,10 @@ class Bedrock:
 
     def create(self, order: RemoteOrder) -> RemoteJob:
         """Put the files into the model's form, which makes nothing that costs, then ask for the job once."""
+        since = time.monotonic()
         request = self._request(order)
+        if time.monotonic() - since > _PREPARED_SECONDS:
+            raise Unavailable("The files are in the model's form now.", 0.0)
         try:
             answer = self._ask("creating a job", self._bedrock.create_model_customization_job, makes=True, **request)
         except Gone as missing:

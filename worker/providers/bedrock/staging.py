@@ -34,7 +34,6 @@ class Staging:
     def upload(self, source: Source, begun: UploadProgress) -> Iterator[UploadProgress]:
         """Send a file's original bytes. What is orphaned by a lost answer lies under a name that nothing points to."""
         if begun.file_id is not None:
-            yield begun
             return
         resumed = _begun(begun)
         if resumed is None and source.size <= PART:
