@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from service.settings import settings
 from tests.remote.control import Simulator
-from tests.worker.providers.bedrock.account import account
-from tests.worker.providers.stands import BedrockStand, SimulatorStand, Stand, sent
+from tests.worker.providers.bedrock.stand import bedrock_stand
+from tests.worker.providers.stands import SimulatorStand, Stand, sent
 from worker.providers.remote import Remote
 
 
@@ -48,9 +48,9 @@ def own_tls(certificate: Path) -> ssl.SSLContext:
 def stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
     """The provider that the test's parameter names, with its server; of the simulated one, the clock stands still."""
     if request.param == "bedrock":
-        with account() as aws:
-            yield BedrockStand(aws)
-        assert aws.breaches == []
+        with bedrock_stand() as made:
+            yield made
+        assert made.account.breaches == []
         return
     simulator: Simulator = request.getfixturevalue("simulator")
     simulator.run(0)

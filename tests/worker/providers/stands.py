@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from uuid import UUID
 
 from service.catalog.capabilities import Capabilities, of
 from service.jobs.plans import RemoteOrder
 from tests.remote.control import Simulator
 from tests.remote.estate import lines
-from tests.worker.providers.bedrock import account as bedrock
-from tests.worker.providers.bedrock.account import Account
-from tests.worker.providers.bedrock.orders import chat
-from tests.worker.providers.bedrock.orders import order as bedrock_order
 from tests.worker.providers.bodies import Opened
 from worker.providers.opening import open_remote
 from worker.providers.remote import Remote, Source, UploadProgress
@@ -112,53 +107,6 @@ class SimulatorStand:
 
     def lives(self, key: str) -> int:
         return len(self.simulator.ledger().by().get(key, []))
-
-
-@dataclass
-class BedrockStand:
-    account: Account
-    provider: str = "bedrock"
-
-    @property
-    def can(self) -> Capabilities:
-        return of(self.provider)
-
-    def open(self, secret: str | None = None) -> Remote:
-        if secret is not None:
-            self.account.fail("ListFoundationModels", "denied")  # moto looks at no signature
-        return open_remote(bedrock.credential(secret=secret or bedrock.SECRET))
-
-    def data(self) -> Lines:
-        return Lines(chat(12))
-
-    def order(self, training_file: str, **changes: Any) -> RemoteOrder:
-        given: dict[str, Any] = {
-            "key": self.key(), "house": "org_ours", "metadata": {"team": "red"}, "suffix": "mine",
-            "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}}}
-        return bedrock_order(training_file, **given | changes)
-
-    def move(self, job_id: str, status: str) -> None:
-        job = next(job for job in self.account.jobs.values() if job.job_arn == job_id)
-        job.status = {"running": "InProgress", "succeeded": "Completed", "failed": "Failed",
-                      "cancelled": "Stopped"}[status]
-        if status == "failed":
-            job.failure_message = "The data could not be read."
-        if status == "succeeded":
-            rows = "".join(f"{step},0,{2 / (step + 1)},3.4\n" for step in range(20))
-            self.account.put_output(job.job_name, "training_artifacts/step_wise_training_metrics.csv",
-                                    "step_number,epoch_number,training_loss,perplexity\n" + rows)
-
-    def key(self, number: int = 1) -> str:
-        return f"proj-contract-{UUID(int=number).hex}"
-
-    def lose_the_answer(self) -> None:
-        self.account.fail("CreateModelCustomizationJob", "reset_after")
-
-    def be_out_of_reach(self) -> None:
-        self.account.fail("CreateModelCustomizationJob", "unreached")
-
-    def lives(self, key: str) -> int:
-        return int(key in self.account.jobs)
 
 
 def sent(remote: Remote, source: Source) -> str:

@@ -23,6 +23,8 @@ class Caller:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        self.read = 0
+        "Bytes of all answers until now."
         self._small_pages = False
         "Whether the server refused the limit that it was asked for."
 
@@ -30,7 +32,9 @@ class Caller:
         """The JSON object that was answered."""
         asked = _READS if reads else _ACTS
         try:
-            return self._answers.parsed(_content(call))
+            content = _content(call)
+            self.read += len(content)
+            return self._answers.parsed(content)
         except Unreadable as odd:
             failure: RemoteError = unreadable(asked, str(odd))
         except OpenAIError as odd:
