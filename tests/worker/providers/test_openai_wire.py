@@ -8,6 +8,7 @@ import pytest
 
 from tests.worker.providers.bodies import JOB_ID, SECRET, Bytes, Opened, event, job, listed, order
 from tests.worker.providers.scripted import Act, Scripted, answer, refusal, scripted
+from worker.providers.azure import files
 from worker.providers.azure.remote import AzureRemote
 from worker.providers.compatible.remote import CompatibleRemote
 from worker.providers.openai import uploads
@@ -246,6 +247,41 @@ def test_a_download_comes_as_it_is() -> None:
 def test_a_file_that_is_gone_is_told_before_the_first_byte() -> None:
     with facing(refusal(404, "No such File object: file-1", param="id")) as (client, _), pytest.raises(Gone):
         next(client.content("file-1"))
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_PAUSES", (0.0, 0.0))
+
+
+SMALL = FILE | {"bytes": 3}
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_azure_has_looked_at_a_file_before_it_counts_as_sent() -> None:
+    looks = [answer(SMALL | {"status": status}) for status in ("pending", "pending", "running", "processed")]
+    with facing(*looks, of=AzureRemote, path="") as (client, server):
+        steps = list(client.upload(Bytes(3), UploadProgress()))
+    assert steps == [UploadProgress("file-1"), UploadProgress(file_id="file-1")]
+    assert [request.method for request in server.requests] == ["POST", "GET", "GET", "GET"]
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_file_that_azure_looks_at_for_long_is_not_sent_again() -> None:
+    with facing(answer(SMALL | {"status": "pending"}), of=AzureRemote, path="") as (client, server):
+        begun = client.upload(Bytes(3), UploadProgress())
+        recorded = next(begun)
+        with pytest.raises(Unavailable, match="still looking"):
+            next(begun)
+        server.script[:] = [answer(SMALL | {"status": "processed"})]
+        assert list(client.upload(Bytes(3), recorded)) == [UploadProgress(file_id="file-1")]
+    assert [request.method for request in server.requests].count("POST") == 1
+
+
+def test_a_file_that_azure_finds_wrong_is_refused_in_its_words() -> None:
+    bad = answer(SMALL | {"status": "error", "status_details": "Line 3 is no JSON."})
+    with facing(bad, of=AzureRemote, path="") as (client, _), pytest.raises(Refused, match="Line 3"):
+        list(client.upload(Bytes(3), UploadProgress()))
 
 
 # -- opening -------------------------------------------------------------------------------------------
