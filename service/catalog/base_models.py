@@ -72,7 +72,7 @@ class Shape(_Entry):
 class BaseModelEntry(_Entry):
     """One base model and what can be done with it."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=64)]
     aliases: tuple[str, ...] = ()
     owned_by: str
     provider: str
@@ -94,6 +94,8 @@ class BaseModelEntry(_Entry):
     def _local_models_have_weights(self) -> "BaseModelEntry":
         if self.provider == "local" and self.weights is None:
             raise ValueError(f"{self.id}: a local model needs weights")
+        if self.provider == "local" and not set(self.id).isdisjoint("/:"):
+            raise ValueError(f"{self.id}: the id of a local model names a directory, so it has neither '/' nor ':'")
         return self
 
     @property

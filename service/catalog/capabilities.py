@@ -4,6 +4,7 @@
     methods           sft      all        all        sft, dpo     sft
     pause, resume     yes      yes        yes        yes          no
     checkpoints       yes      yes        yes        yes          no
+    trained tokens    yes      yes        yes        yes          no       told at the end
     seed              yes      yes        yes        yes          no
     longest suffix    64       64         18         64           40
     metadata          16       14         14         14           14       pairs that reach the server
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from service.catalog import bedrock_models
 from service.catalog.base_models import MethodName
 
 MiB = 1024 * 1024
@@ -55,6 +57,11 @@ class Wish:
     integrations: int = 0
     metadata_pairs: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict)
+    "Lines by the parameter that names the file, where they are counted."
+    model: str = ""
+    "The base model, for a provider whose models differ in what they take."
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Capabilities:
     chat: Chat
     pauses: bool = True
     checkpoints: bool = True
+    tells_tokens: bool = True
+    "Whether an ended job says how many tokens were trained; where not, the estimate is what is billed here."
     seeds: bool = True
     tunings: bool = False
     "Whether a job may name its tuning (rank, layers); others choose themselves."
@@ -105,6 +114,10 @@ class Capabilities:
             if size > self.largest_file:
                 yield Obstacle("file_too_large", f"{self.title} takes files of up to {self.largest_file} bytes;"
                                f" this one has {size}. Split it, or choose another provider.", param)
+        family = bedrock_models.family_of(wish.model) if self.provider == "bedrock" else None
+        if family is not None:
+            yield from (Obstacle(*one) for one in bedrock_models.problems(
+                family, wish.hyperparameters, has_validation="validation_file" in wish.sizes, examples=wish.examples))
         yield from self._words(wish)
 
     def _words(self, wish: Wish) -> Iterator[Obstacle]:
@@ -131,7 +144,8 @@ BY_PROVIDER: Mapping[str, Capabilities] = MappingProxyType({each.provider: each 
     Capabilities("azure", _ALL, "by_deployment", longest_suffix=18, suffix=r"[A-Za-z0-9][A-Za-z0-9-]*",
                  largest_file=512 * MiB),
     Capabilities("compatible", _SFT_DPO, "by_name"),
-    Capabilities("bedrock", _SFT, "none", pauses=False, checkpoints=False, seeds=False, longest_suffix=40,
+    Capabilities("bedrock", _SFT, "none", pauses=False, checkpoints=False, tells_tokens=False,
+                 seeds=False, longest_suffix=40,
                  suffix=r"[A-Za-z0-9][A-Za-z0-9-]*"),
 )})
 

@@ -139,6 +139,18 @@ def test_a_list_that_never_ends_is_left() -> None:
     assert len(server.requests) == 50
 
 
+def test_a_list_of_huge_pages_is_left_sooner(peak: Callable[[], int]) -> None:
+    pages = iter(range(10_000))
+
+    def act(connection: Any) -> None:
+        answer(listed(event(next(pages), data={"x": "y" * 8_000_000}), more=True))(connection)
+
+    with facing(act) as (client, server):
+        assert all(len(str(each.data)) < 70_000 for each in client.events(JOB_ID, until=None))
+    assert len(server.requests) == 5
+    assert peak() < 128 * MiB
+
+
 def test_a_list_that_goes_on_nowhere_is_an_error() -> None:
     stuck = answer(listed(event(1), more=True))
     with facing(stuck) as (client, server), pytest.raises(Unavailable, match="not where"):
