@@ -12,7 +12,7 @@ from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
 from service.jobs import endpoints as jobs
-from service.kit import documentation, health, logging, refusals
+from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
@@ -70,6 +70,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.configure(settings().log_level)
     watch_parent()
+    keyring.warm()
     app.state.gateway = Gateway()
     yield
     await app.state.gateway.close()

@@ -30,8 +30,8 @@ from kombu.entity import Queue as BrokerQueue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from service.kit import keyring, work
 from service.kit import logging as log_lines
-from service.kit import work
 from service.kit.database import DISPATCH, Scope, engine, transaction
 from service.kit.lifeline import watch_parent
 from service.kit.work import Claim, LeaseLost, Queue, Work
@@ -247,6 +247,7 @@ def _own_logging(**_: Any) -> None:
 @worker_init.connect
 def _main_process(**_: Any) -> None:
     watch_parent()
+    keyring.warm()
 
 
 @worker_process_init.connect

@@ -51,7 +51,7 @@ def upgrade() -> None:
     sa.Column('name', sa.String(), nullable=False),
     sa.Column('base_url', sa.String(), nullable=True),
     sa.Column('options', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
-    sa.Column('data_key_id', sa.String(), nullable=False),
+    sa.Column('data_key_id', sa.String(), nullable=True),
     sa.Column('secret', sa.LargeBinary(), nullable=False),
     sa.Column('hint', sa.String(), server_default='', nullable=False),
     sa.Column('webhook_secret', sa.LargeBinary(), nullable=True),

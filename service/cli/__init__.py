@@ -10,6 +10,7 @@ from service.catalog.base_models import InvalidCatalog
 from service.cli import (  # imported for the commands that they register
     configuration,
     convert,
+    credentials,
     database,
     estimate,
     examination,
@@ -24,8 +25,8 @@ from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
 from service.kit.errors import ServiceError
 
-__all__ = ["app", "configuration", "convert", "database", "estimate", "examination", "house", "keys", "main", "models",
-           "processes", "validate"]
+__all__ = ["app", "configuration", "convert", "credentials", "database", "estimate", "examination", "house",
+           "keys", "main", "models", "processes", "validate"]
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def create(*, project: Annotated[str, typer.Option(
                min=1, max=36500, help="Days until it ends by itself.")] = None) -> None:
     """Make a key and print it, this once: only its hash is kept."""
     lifetime = timedelta(days=expires_days) if expires_days else None
-    organization_id = _organization()
+    organization_id = house_organization()
     with transaction(Scope.organization(organization_id)) as session:
         if admin:
             row, plain = operations.create_admin_key(session, organization_id, name, expires_in=lifetime)
@@ -52,7 +52,7 @@ def list_keys() -> None:
     """List all keys, without their secrets."""
     table = Table(Column("id", overflow="fold", no_wrap=True),  # an id that is cut off could not be revoked
                   *(Column(name, overflow="fold") for name in ("key", "name", "project", "last used", "state")))
-    organization_id = _organization()
+    organization_id = house_organization()
     with transaction(Scope.organization(organization_id)) as session:
         now = database_now(session)
         rows = session.execute(select(APIKey, Project.slug).outerjoin(Project, Project.id == APIKey.project_id)
@@ -66,7 +66,7 @@ def list_keys() -> None:
 @keys.command(epilog="Example:\n\n    tuneworks keys revoke key_abc123")
 def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `tuneworks keys list` shows it.")]) -> None:
     """End a key for good; requests with it are refused within seconds."""
-    organization_id = _organization()
+    organization_id = house_organization()
     with transaction(Scope.organization(organization_id)) as session:
         key = session.scalar(select(APIKey).where(APIKey.id == key_id, APIKey.revoked_at.is_(None)))
         if key is None:
@@ -79,7 +79,8 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `tuneworks key
     stderr.print(f"{key_id} is revoked.")
 
 
-def _organization() -> str:
+def house_organization() -> str:
+    """The organization of the house that is set or that runs here; made now if there is none."""
     attach()
     with transaction(NOBODY) as session:
         return operations.bootstrap(session, settings().organization_name).id

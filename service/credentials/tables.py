@@ -53,7 +53,8 @@ class Credential(Positioned, Base):
     base_url: Mapped[str | None]
     options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     "What the provider needs besides the secret; nothing in it is secret. See service/credentials/schemas.py."
-    data_key_id: Mapped[str] = mapped_column(ForeignKey("data_keys.id"), index=True)
+    data_key_id: Mapped[str | None] = mapped_column(ForeignKey("data_keys.id"), index=True)
+    "None once it is deleted."
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     "Encrypted; empty once it is deleted."
     hint: Mapped[str] = mapped_column(server_default="")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from service.doctor import database, machine, parts
+from service.doctor import database, keys, machine, parts
 from service.doctor.findings import Check, Finding, Result, Verdict, fail, ok, warn
 from service.embedded.attachment import attach
 from service.settings import settings
@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "schema": database.migrated,
     "roles": database.roles,
     "walls": database.walls,
+    "credentials": keys.credentials,
     "broker": parts.broker,
     "object store": parts.object_store,
     "disk": machine.disk,

@@ -11,14 +11,14 @@ from service.embedded.ownership import DirectoryLock, write_private
 from service.settings import adopt, settings
 
 _SHARED = ("database_url", "broker_url", "storage_url", "serving_url", "serving_token", "models_dir", "work_dir",
-           "host", "port", "webhook_allow_private")
+           "host", "port", "webhook_allow_private", "remote_allow_private", "kek_file")
 
 
 def publish(directory: Path) -> None:
     """Write down the addresses that are in force."""
     values = {name: getattr(settings(), name) for name in _SHARED}
     plain = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-             for name, value in values.items()}
+             for name, value in values.items() if value is not None}
     write_private(_file(directory), json.dumps(plain, indent=2) + "\n")
 
 

@@ -5,9 +5,12 @@ import os
 import secrets
 import socket
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from service.embedded.errors import AlreadyInUse
+from service.kit.encryption import new_data_key
+from service.kit.keyring import new_line
 
 LOOPBACK = "127.0.0.1"
 
@@ -81,6 +84,23 @@ def kept_secret(file: Path) -> str:
     if not file.exists():
         write_private(file, secrets.token_urlsafe(24))
     return file.read_text().strip()
+
+
+def kept_keys(file: Path) -> Path:
+    """A file of key-encryption keys that only the owner of the directory can read; made once, with one key."""
+    if not file.exists():
+        add_key(file)
+    return file
+
+
+def add_key(file: Path) -> str:
+    """Append a fresh key-encryption key, which is then the current one; its name."""
+    name = f"{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(3)}"
+    former = file.read_text() if file.exists() else ""
+    if former and not former.endswith("\n"):
+        former += "\n"
+    write_private(file, f"{former}{new_line(name, new_data_key())}\n")
+    return name
 
 
 def tail(log: Path, *, lines: int = 12) -> str:

@@ -12,7 +12,7 @@ from service import schema
 from service.embedded import attachment, house
 from service.embedded.credentials import Credentials, keep_credentials
 from service.embedded.house import Extent
-from service.embedded.ownership import free_port, kept_port, kept_secret, write_private
+from service.embedded.ownership import free_port, kept_keys, kept_port, kept_secret, write_private
 from service.embedded.postgres import EmbeddedPostgres
 from service.embedded.supervisor import Supervisor
 from service.embedded.valkey import EmbeddedValkey
@@ -78,6 +78,10 @@ def _settle(supervisor: Supervisor, *, port: int | None) -> int:
             adopt(**{name: f"file://{directory / part}" if name == "storage_url" else str(directory / part)})
     if "webhook_allow_private" not in given and _is_loopback(settings().host):
         adopt(webhook_allow_private="true")  # nobody but this machine can call, and its receivers are on it too
+    if "remote_allow_private" not in given and _is_loopback(settings().host):
+        adopt(remote_allow_private="true")  # the same for servers that train for us
+    if not given & {"kek_file", "keks", "kek_command"}:
+        adopt(kek_file=str(kept_keys(directory / "credentials.keys")))
     adopt(port=str(kept_port(directory / "port", preferred=settings().port) if port is None else free_port(port)))
     chat_port = 0
     if "serving_url" not in given:

@@ -8,6 +8,7 @@ ask for the keyring before a transaction begins, not within one.
 
 import base64
 import binascii
+import logging
 import re
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 from service.kit.encryption import KEY_BYTES, KeyEncryption, KeysMissing, KeysUnusable, LocalKey, UnknownKey
 from service.settings import child_environment, settings
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _COMMAND_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 30.0
@@ -84,6 +86,14 @@ _source = _Source()
 def keyring() -> Keyring:
     """The keys in force. Raises KeysUnusable when they cannot be read; an empty keyring when none are set."""
     return _source.keyring()
+
+
+def warm() -> None:
+    """Read the keys now, so that nobody has to wait for a program within a transaction; trouble is only told."""
+    try:
+        keyring()
+    except KeysUnusable as unusable:
+        _log.warning("%s", unusable)
 
 
 def unwrap(name: str, wrapped: bytes, context: str) -> bytes:

@@ -1,7 +1,7 @@
 """Asks the server of a credential whether it takes it, and which models it lists."""
 
-import importlib
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -12,12 +12,8 @@ from service.credentials.operations import OpenCredential
 from service.kit.encryption import EncryptionUnavailable
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
-from worker.providers.remote import AccessRefused, Remote, RemoteError, RemoteModel, Unavailable
-
-
-def open_remote(credential: OpenCredential) -> Remote:
-    remote: Remote = importlib.import_module("worker.providers.opening").open_remote(credential)
-    return remote
+from worker.providers.opening import open_remote
+from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Unavailable
 
 
 @task(Work.CHECK_CREDENTIAL)
@@ -42,11 +38,8 @@ def check(running: Running) -> timedelta | None:
 
 
 def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:
-    remote = open_remote(opened)
-    try:
+    with closing(open_remote(opened)) as remote:
         return remote.check()
-    finally:
-        remote.close()
 
 
 def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> None:

@@ -65,7 +65,7 @@ def update(session: Session, row: Credential, body: CredentialUpdate, *, by: str
 def delete(session: Session, row: Credential, *, by: str) -> Credential:
     """Forget the secrets for good; the row stays for what was done with it."""
     row.deleted_at = database_now(session)
-    row.secret, row.webhook_secret, row.hint, row.models = b"", None, "", []
+    row.secret, row.webhook_secret, row.data_key_id, row.hint, row.models = b"", None, None, "", []
     _note(session, row, "deleted", by, {})
     session.flush()
     return row

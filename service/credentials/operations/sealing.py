@@ -60,7 +60,7 @@ def unwrapped(owner: Owner, key_id: str, kek: str, wrapped: bytes) -> bytes:
     return keyring.unwrap(kek, wrapped, owner.context(key_id, _DATA_KEY))
 
 
-def rewrap(row: DataKey) -> None:
+def wrap_anew(row: DataKey) -> None:
     """Wrap the same data key with the current KEK."""
     kek = keyring.keyring().current
     row.wrapped, row.kek = kek.wrap(opened(row), Owner.of(row).context(row.id, _DATA_KEY)), kek.name

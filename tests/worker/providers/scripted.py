@@ -1,4 +1,4 @@
-"""A server on a raw socket that does to each request exactly what a test scripts: the wire, with nothing to smooth it."""
+"""A server on a raw socket that does to each request what a test scripts: the wire, with nothing to smooth it."""
 
 import json
 import socket
@@ -72,11 +72,13 @@ def scripted(*script: Act, reads_bodies: bool = True) -> Iterator[Scripted]:
                 connection, _ = listener.accept()
                 threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True, name="scripted").start()
+    thread = threading.Thread(target=accept, daemon=True, name="scripted")
+    thread.start()
     try:
         yield server
     finally:
         listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
         listener.close()
 
 
@@ -96,7 +98,8 @@ def answer(body: Any = None, status: int = 200, *, length: int | None = None, **
 
 def refusal(status: int, message: str = "No.", *, code: str | None = None, param: str | None = None,
             kind: str = "invalid_request_error", **headers: str) -> Act:
-    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, **headers)
+    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, length=None,
+                  **headers)
 
 
 def raw(*pieces: bytes, pause: float = 0) -> Act:

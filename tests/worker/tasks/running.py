@@ -11,7 +11,8 @@ from worker.tasks import counts, credentials, datasets, files, preflights, previ
 HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets.analyse,
            Work.COUNT_TOKENS: counts.count, Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload,
            Work.BUILD_VERSION: versions.build, Work.MAKE_PREVIEW: previews.preview,
-           Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight}
+           Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight,
+           Work.CHECK_CREDENTIAL: credentials.check}
 
 
 def work_off(tenant: Tenant) -> int:

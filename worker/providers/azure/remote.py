@@ -17,6 +17,9 @@ _UNDATED = frozenset({"v1", "preview", "latest"})
 class AzureRemote(OpenAIRemote):
     """Models are named as Azure names them; a deployment matters for inference alone."""
 
+    def _key(self, secret: str) -> tuple[str, str]:
+        return "api-key", secret
+
     def _opened(self, credential: Credential) -> OpenAI:
         endpoint, version = _endpoint(credential.base_url), _version(credential.options.get("api_version"))
         tail = "/openai/v1" if version in _UNDATED else "/openai"

@@ -33,8 +33,8 @@ class Exchange:
 
     grace: float
     "Seconds it may take without a byte moving."
-    room: int
-    "Bytes its answer may have."
+    room: int = 0
+    "Bytes the body of its answer may have; none while the head is not there."
     written: int = 0
     received: int = 0
     started: float = field(default_factory=time.monotonic)

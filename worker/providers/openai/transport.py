@@ -23,33 +23,40 @@ _KEPT = ("retry-after", "x-request-id")
 """Headers of an answer that anybody here reads; no other reaches the SDK, whatever they claim."""
 _PLURALS = ("jobs", "files", "models", "uploads")
 _STREAMED = "x-stainless-raw-response"
-_SENT = ("host", "accept", "authorization", "api-key", "content-type", "content-length", "transfer-encoding",
-         "idempotency-key", "user-agent")
-"""Headers that go out. The SDK adds more from this machine's environment, which is not the tenant's."""
+_SENT = ("host", "accept", "content-type", "content-length", "transfer-encoding", "idempotency-key", "user-agent")
+"""Headers of the SDK that go out. It adds more from this machine's environment: an operator's, not the tenant's."""
 _TROUBLE = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError,
             httpcore2.UnsupportedProtocol)
 
 
 class Transport(httpx2.BaseTransport):
-    """Under the SDK's client. Bodies are read whole here, except of downloads, which are read as they are used."""
+    """Under the SDK's client; `key` is the header that opens the door.
 
-    def __init__(self, answers: Answers, *, allow_private: bool, tls: ssl.SSLContext | None = None) -> None:
-        self._answers = answers
+    Bodies are read whole here, except those of downloads, which are read as they are used.
+    """
+
+    def __init__(self, answers: Answers, key: tuple[str, str], *, allow_private: bool) -> None:
+        self._answers, self._key = answers, key
         self._exchanges = Exchanges()
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=tls or _tls(), max_connections=16, max_keepalive_connections=2, keepalive_expiry=5.0, retries=0,
-            network_backend=Backend(self._exchanges, allow_private=allow_private))
+        backend = Backend(self._exchanges, allow_private=allow_private)
+        # What acts gets a connection of its own: one that was used may have ended without our knowing it yet, and then
+        # nobody could tell whether the server acted.
+        self._pools = {reads: httpcore2.ConnectionPool(
+            ssl_context=_tls(), max_connections=16, max_keepalive_connections=2 if reads else 0, keepalive_expiry=5.0,
+            retries=0, network_backend=backend) for reads in (True, False)}
 
     def close(self) -> None:
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path))
         streamed = request.headers.get(_STREAMED) == "stream"
-        exchange = Exchange(_GRACE, LARGEST_CONTENT if streamed else LARGEST_ANSWER)
+        exchange = Exchange(_GRACE)
         self._exchanges.current = exchange
         try:
-            answer = self._pool.handle_request(_for_the_wire(request))
+            answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._key))
+            exchange.room = LARGEST_CONTENT if streamed else LARGEST_ANSWER
             good = 200 <= answer.status < 300
             headers = _headers(answer)
             if good and streamed:
@@ -94,14 +101,15 @@ class _Body(httpx2.SyncByteStream):
         self._answer.close()
 
 
-def _for_the_wire(request: httpx2.Request) -> httpcore2.Request:
-    """Without compressed answers, of which a small one may unpack to any size."""
+def _for_the_wire(request: httpx2.Request, key: tuple[str, str]) -> httpcore2.Request:
+    """With this credential's `key`, and without compressed answers, of which a small one may unpack to any size."""
     assert isinstance(request.stream, httpx2.SyncByteStream)
     headers = [(name, value) for name, value in request.headers.raw if name.lower().decode("latin-1") in _SENT]
+    ours = ((b"accept-encoding", b"identity"), (key[0].encode(), key[1].encode("latin-1", "replace")))
     url = httpcore2.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port,
                         target=request.url.raw_path)
-    return httpcore2.Request(method=request.method, url=url, headers=[*headers, (b"accept-encoding", b"identity")],
-                             content=request.stream, extensions=request.extensions)
+    return httpcore2.Request(method=request.method, url=url, headers=[*headers, *ours], content=request.stream,
+                             extensions=request.extensions)
 
 
 def _read(answer: httpcore2.Response, largest: int, *, whole: bool) -> bytes:
