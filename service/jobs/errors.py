@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from service.catalog.capabilities import Obstacle
 from service.datasets.validation.examination import NEEDS_VALIDATION
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
@@ -62,6 +63,13 @@ class TrainingPolicyNotMet(InvalidRequest):
 def told(problems: Sequence[str]) -> str:
     """What a policy finds missing, as a refused request and a failed job say it."""
     return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
+
+
+class ProviderCannot(InvalidRequest):
+    """The provider of the model would refuse the job, or do something else than was asked."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message, code=obstacle.code, param=obstacle.param)
 
 
 class WrongState(InvalidRequest):
