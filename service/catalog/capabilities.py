@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from service.catalog import bedrock_models
 from service.catalog.base_models import MethodName
 
 MiB = 1024 * 1024
@@ -55,6 +56,11 @@ class Wish:
     integrations: int = 0
     metadata_pairs: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict)
+    "Lines by the parameter that names the file, where they are counted."
+    model: str = ""
+    "The base model, for a provider whose models differ in what they take."
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,10 @@ class Capabilities:
             if size > self.largest_file:
                 yield Obstacle("file_too_large", f"{self.title} takes files of up to {self.largest_file} bytes;"
                                f" this one has {size}. Split it, or choose another provider.", param)
+        family = bedrock_models.family_of(wish.model) if self.provider == "bedrock" else None
+        if family is not None:
+            yield from (Obstacle(*one) for one in bedrock_models.problems(
+                family, wish.hyperparameters, has_validation="validation_file" in wish.sizes, examples=wish.examples))
         yield from self._words(wish)
 
     def _words(self, wish: Wish) -> Iterator[Obstacle]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from service.catalog.bedrock_models import Family
 from service.datasets.validation.lines import BOM, Oversize, read_lines
-from worker.providers.bedrock.families import Family
 from worker.providers.remote import Refused
 
 SCHEMA = "bedrock-conversation-2024"
@@ -42,7 +42,7 @@ def converted(chunks: Iterable[bytes], family: Family, param: str) -> Iterator[b
         if told is not None:
             count += 1
             yield told
-    fewest, most = family.lines or (1, 10**9)
+    fewest, most = family.lines
     if not fewest <= count <= most:
         raise Refused("invalid_n_examples", f"The file has {count} example(s); Bedrock takes {fewest} to {most} for"
                       " this model.", param)

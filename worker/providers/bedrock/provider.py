@@ -1,15 +1,17 @@
 """Bedrock as a remote: one account and region, reached with one credential."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from service.catalog.bedrock_models import Family, family_of
 from service.credentials.operations import OpenCredential
 from service.jobs.plans import RemoteOrder
 from worker.providers.bedrock import journal, names, reading
 from worker.providers.bedrock.clients import open_clients
 from worker.providers.bedrock.failures import translating
-from worker.providers.bedrock.families import Family, family_of, hyperparameters
+from worker.providers.bedrock.families import hyperparameters
 from worker.providers.bedrock.staging import Staging
 from worker.providers.remote import (
     AccessRefused,
@@ -31,6 +33,9 @@ from worker.providers.remote import (
 _MOST_PAGES = 20
 _DEEPEST_LINEAGE = 4
 """So many trainings one upon the other are looked through for the base they began with."""
+_PREPARED_SECONDS = 15.0
+"""Files that took longer to prepare are used by the next try: little time may pass between a caller's note that it is
+about to ask and the asking."""
 _LARGEST_METRICS = 64 * 1024 * 1024
 
 
@@ -62,7 +67,10 @@ class Bedrock:
 
     def create(self, order: RemoteOrder) -> RemoteJob:
         """Put the files into the model's form, which makes nothing that costs, then ask for the job once."""
+        since = time.monotonic()
         request = self._request(order)
+        if time.monotonic() - since > _PREPARED_SECONDS:
+            raise Unavailable("The files are in the model's form now.", 0.0)
         try:
             answer = self._ask("creating a job", self._bedrock.create_model_customization_job, makes=True, **request)
         except Gone as missing:
@@ -74,16 +82,14 @@ class Bedrock:
 
     def _request(self, order: RemoteOrder) -> dict[str, Any]:
         name, family = names.job_name(order.key), self._family(order.model)
+        settings = hyperparameters(family, order.method, has_validation=order.validation_file is not None)
         tags = names.tags(order)
         request = {
             "jobName": name, "clientRequestToken": name, "customModelName": names.model_name(order.key, order.suffix),
             "roleArn": self._role, "baseModelIdentifier": order.model, "customizationType": "FINE_TUNING",
-            "hyperParameters": hyperparameters(family, order.method), "jobTags": tags, "customModelTags": tags,
+            "hyperParameters": settings, "jobTags": tags, "customModelTags": tags,
             "outputDataConfig": {"s3Uri": self._staging.at("outputs", name, "").uri},
         }
-        if order.validation_file is not None and not family.validates:
-            raise Refused("validation_not_supported", "Bedrock uses no validation file for this model; leave it out.",
-                          "validation_file")
         training = self._staging.in_form(order.training_file, family, "training_file")
         request["trainingDataConfig"] = {"s3Uri": training}
         if order.validation_file is not None:

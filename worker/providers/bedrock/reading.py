@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from worker.providers.bedrock.families import family_of, shown
+from service.catalog.bedrock_models import family_of
+from worker.providers.bedrock.families import shown
 from worker.providers.bedrock.names import Place, key_of, place
 from worker.providers.remote import RemoteFile, RemoteJob, RemoteModel, RemoteState
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from service.catalog.bedrock_models import Family
 from service.kit.identifiers import random_text
 from worker.providers.bedrock import lines
 from worker.providers.bedrock.failures import translating
-from worker.providers.bedrock.families import Family
 from worker.providers.bedrock.names import Place, place, safe_filename
 from worker.providers.remote import Gone, Refused, RemoteError, Source, Unavailable, UploadProgress
 
@@ -34,7 +34,6 @@ class Staging:
     def upload(self, source: Source, begun: UploadProgress) -> Iterator[UploadProgress]:
         """Send a file's original bytes. What is orphaned by a lost answer lies under a name that nothing points to."""
         if begun.file_id is not None:
-            yield begun
             return
         resumed = _begun(begun)
         if resumed is None and source.size <= PART:

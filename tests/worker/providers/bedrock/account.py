@@ -20,6 +20,7 @@ from moto import mock_aws
 from moto.bedrock.exceptions import ResourceNotFoundException
 from moto.bedrock.models import BedrockBackend, ModelCustomizationJob, bedrock_backends
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.exceptions import JsonRESTError
 
 from service.credentials.operations import OpenCredential
 from tests.worker.providers.bedrock.strictness import Breach, hold, need, operation
@@ -96,6 +97,9 @@ class Account:
     def request(self, stub: BotocoreStubber, name: str, request: AWSPreparedRequest) -> AWSResponse | None:
         """One request of a client, with the operation's name."""
         self.asked.append(name)
+        if b"AKIAUNKNOWN" in _header(request, "Authorization"):
+            body = b'{"message": "The security token included in the request is invalid."}'
+            return _response(request.url, 403, body, "UnrecognizedClientException")
         fault = next((one for one in self.faults if one.operation == name and one.times > 0), None)
         if fault is not None:
             fault.times -= 1
@@ -149,6 +153,11 @@ class Account:
         return answer
 
 
+def _header(request: AWSPreparedRequest, name: str) -> bytes:
+    value = request.headers.get(name, b"")
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 def _plain(stub: BotocoreStubber, request: AWSPreparedRequest) -> AWSResponse | None:
     try:
         answer = stub.process_request(request)
@@ -166,6 +175,10 @@ def _foundation_model(model: str) -> dict[str, Any]:
     ends = {"endOfLifeTime": "2027-06-30T00:00:00Z"} if model == LLAMA_OLD else {}
     return {"modelArn": f"arn:aws:bedrock:{REGION}::foundation-model/{model}", "modelId": model,
             "providerName": "Amazon", "modelLifecycle": {"status": "ACTIVE", **ends}}
+
+
+class JobHasEnded(JsonRESTError):
+    code = 409
 
 
 class _Job(ModelCustomizationJob):
@@ -217,7 +230,7 @@ def account() -> Iterator[Account]:
     def stop(backend: BedrockBackend, job_identifier: str) -> None:
         job = find(backend, job_identifier)
         if job.status != "InProgress":
-            raise ResourceNotFoundException("not in progress")
+            raise JobHasEnded("ConflictException", "The job is not in progress.")
         job.status = "Stopping"
 
     listed = BedrockBackend.list_model_customization_jobs

@@ -6,6 +6,7 @@ import pytest
 
 from tests.worker.providers.bedrock.account import Account, How
 from tests.worker.providers.bedrock.orders import KEY, chat, order, uploaded
+from worker.providers.bedrock import provider
 from worker.providers.remote import AccessRefused, Ambiguous, Refused, RemoteError, Unavailable
 
 CREATE = "CreateModelCustomizationJob"
@@ -91,3 +92,17 @@ def test_staging_that_fails_makes_nothing_and_is_no_ambiguity(aws: Account) -> N
     assert CREATE not in aws.asked
     remote.create(asked)
     assert len(aws.jobs) == 1
+
+
+def test_files_that_took_long_to_turn_are_used_by_the_next_try(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = aws.open()
+    asked = order(uploaded(remote, chat()))
+    monkeypatch.setattr(provider, "_PREPARED_SECONDS", -1.0)
+    with pytest.raises(Unavailable) as told:
+        remote.create(asked)
+    assert told.value.retry_after == 0.0
+    assert CREATE not in aws.asked
+    monkeypatch.undo()
+    aws.asked.clear()
+    remote.create(asked)
+    assert "GetObject" not in aws.asked

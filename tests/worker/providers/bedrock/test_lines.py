@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.providers.bedrock.families import FAMILIES, RESERVED, Family
+from service.catalog.bedrock_models import FAMILIES, RESERVED, Family
 from worker.providers.bedrock.lines import Misfit, converse, converted
 from worker.providers.remote import Refused
 

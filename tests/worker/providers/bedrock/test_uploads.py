@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from service.catalog.bedrock_models import FAMILIES
 from tests.worker.providers.bedrock.account import BUCKET, Account
 from tests.worker.providers.bedrock.orders import Bytes, chat, order, uploaded
-from worker.providers.bedrock import staging
+from worker.providers.bedrock import lines, staging
 from worker.providers.remote import Refused, Unavailable, UploadProgress
 
 PART = 5 * 1024 * 1024
@@ -97,7 +98,7 @@ def test_an_upload_in_parts_of_another_size_begins_anew(aws: Account) -> None:
 def test_what_is_whole_already_is_not_sent_again(aws: Account) -> None:
     remote = aws.open()
     done = UploadProgress(file_id="s3://tenant-training/there")
-    assert list(remote.upload(Bytes(b"x"), done)) == [done]
+    assert list(remote.upload(Bytes(b"x"), done)) == []
     assert aws.asked == []
 
 
@@ -144,13 +145,12 @@ def test_turning_a_file_of_many_parts_gives_every_line(aws: Account) -> None:
     remote = aws.open()
     remote.create(order(uploaded(remote, chat(15_000).replace(b"Number", b"N" * 900))))
     (job,) = aws.jobs.values()
-    lines = aws.object(job.training_data_config["s3Uri"]).splitlines()
-    assert len(lines) == 15_000
-    assert b"It is 14999" in lines[-1]
+    told = aws.object(job.training_data_config["s3Uri"]).splitlines()
+    assert len(told) == 15_000
+    assert b"It is 14999" in told[-1]
 
 
 def test_memory_does_not_grow_with_the_file_that_is_turned() -> None:
-    from worker.providers.bedrock import families, lines  # noqa: PLC0415 - beside the measurement
     line = chat(1).replace(b"Be brief.", b"y" * 10_000)
 
     def many(count: int) -> Iterator[bytes]:
@@ -158,7 +158,7 @@ def test_memory_does_not_grow_with_the_file_that_is_turned() -> None:
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        for _ in staging.regrouped(lines.converted(many(count), families.FAMILIES["amazon.nova-micro"], "x"), 100_000):
+        for _ in staging.regrouped(lines.converted(many(count), FAMILIES["amazon.nova-micro"], "x"), 100_000):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
