@@ -72,6 +72,15 @@ class ProviderCannot(InvalidRequest):
         super().__init__(obstacle.message, code=obstacle.code, param=obstacle.param)
 
 
+class ModelDiesTooSoon(InvalidRequest):
+    """The house or the project trains nothing that ends so soon."""
+
+    code = "model_retires_too_soon"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="model")
+
+
 class WrongState(InvalidRequest):
     """The job is in a state from which it cannot do that."""
 
