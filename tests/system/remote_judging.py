@@ -91,8 +91,8 @@ def _judge_logs(client: OpenAI, ended: dict[str, str], verdict: Verdict) -> None
         logs = dict(zip(ended, pool.map(read, ended), strict=True))
     for job_id, lines in logs.items():
         steps = Counter(line.split(":")[0] for _, line in lines if line.startswith("Step "))
-        ends = [line for _, line in lines if line.startswith("The job succeeded at") or
-                line.startswith(("The job was cancelled", "The job failed at", "The job has successfully"))]
+        ends = [line for _, line in lines if line.startswith((
+            "The job succeeded at", "The job was cancelled", "The job failed at", "The job has successfully"))]
         twice = [each for each, times in (steps + Counter(ends) + Counter(each for each, _ in lines)).items()
                  if times > 1]
         if twice:
