@@ -120,6 +120,8 @@ class Simulator:
             if fault is not None and not fault.effect:
                 return await faults.play(fault, request, None)
             if fault is not None and fault.do == "late":
+                if request.content_type == "application/json":
+                    await request.read()  # it is all here, whether its sender stays or not
                 await asyncio.sleep(fault.seconds)
             response = await self._respond(face, name, route, request)
             if fault is not None and fault.do == "double":

@@ -53,13 +53,13 @@ def read_books(client: OpenAI) -> Books:
 
 
 def _entries(client: OpenAI) -> Iterator[dict[str, Any]]:
-    after: dict[str, str] = {}
+    asked: dict[str, object] = {"limit": 1000}
     while True:
-        page: Any = client.get("/usage/ledger", cast_to=object, options={"params": {"limit": 1000} | after})
+        page: Any = client.get("/usage/ledger", cast_to=object, options={"params": asked})
         yield from page["data"]
         if not page["has_more"]:
             return
-        after = {"after": page["data"][-1]["id"]}
+        asked["after"] = page["data"][-1]["id"]
 
 
 def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[str, set[str]]) -> Verdict:
