@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
                                 " seconds; it then takes a factor.")
 
+    # -- imports ---------------------------------------------------------------------------------------
+    import_requests_per_second: float = Field(
+        8.0, gt=0, description="An import asks the server that it reads at most so often a second.")
+
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
         default=False, description="Allow http:// and loopback or private addresses (development only).")
