@@ -128,3 +128,22 @@ class InvalidTransition(Exception):
 
     def __init__(self, job_id: str, status: JobStatus, to: JobStatus) -> None:
         super().__init__(f"{job_id}: {status} does not become {to}")
+
+
+class ForgedWebhook(InvalidRequest):
+    """The same for a credential that there is not: whoever cannot sign learns nothing."""
+
+    code = "invalid_webhook_signature"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook's signature does not fit: it must be made with the secret that is stored as the"
+                         " credential's 'webhook_secret', over these very bytes, within the last 5 minutes. See"
+                         " standardwebhooks.com; the headers are webhook-id, webhook-timestamp and webhook-signature.")
+
+
+class UnreadableWebhook(InvalidRequest):
+    code = "invalid_webhook"
+
+    def __init__(self) -> None:
+        super().__init__('The webhook names no job: its body must be JSON with the id in "data", as in'
+                         ' {"type": "fine_tuning.job.succeeded", "data": {"id": "ftjob-…"}}.', param="data.id")
