@@ -38,8 +38,13 @@ def check(running: Running) -> timedelta | None:
 
 
 def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:
-    with closing(open_remote(opened)) as remote:
-        return remote.check()
+    try:
+        with closing(open_remote(opened)) as remote:
+            return remote.check()
+    except RemoteError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - raised again; a library may quote the header that it could not send
+        raise opened.harmless(fault) from None
 
 
 def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,12 @@ class OpenCredential:
             if secret:
                 words = words.replace(secret, _HIDDEN)
         return words
+
+    def harmless(self, fault: Exception) -> Exception:
+        """The fault, or in its place one that tells the same without the secrets, if it or what led to it names one."""
+        told = "".join(traceback.format_exception(fault))
+        redacted = self.redact(told)
+        return fault if redacted == told else RuntimeError(redacted)
 
 
 def open_credential(session: Session, credential_id: str) -> OpenCredential:
