@@ -183,6 +183,7 @@ class Simulator:
 def simulating(directory: Path, *options: str) -> Iterator[Simulator]:
     """A simulator in a process of its own until the block ends."""
     ready = directory / "simulator.json"
+    ready.unlink(missing_ok=True)
     with (directory / "simulator.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "tests.remote", "--ready-file", str(ready), *options],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
