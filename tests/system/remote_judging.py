@@ -79,7 +79,7 @@ def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[s
     ended = {job_id: str(job.status) for job_id, job in there.items() if job.status in ENDS}
     _judge_logs(client, ended, verdict)
     _judge_webhooks(receiver, ended, verdict)
-    _judge_money(read_books(client), simulator.ledger(), ended, verdict)
+    judge_money(read_books(client), simulator.ledger(), ended, verdict)
     return verdict
 
 
@@ -116,7 +116,7 @@ def _judge_webhooks(receiver: Receiver, ended: dict[str, str], verdict: Verdict)
                               f"{list((told() - wanted).items())[:3]}")
 
 
-def _judge_money(books: Books, ledger: Ledger, ended: dict[str, str], verdict: Verdict) -> None:
+def judge_money(books: Books, ledger: Ledger, ended: dict[str, str], verdict: Verdict) -> None:
     by_key = ledger.by()
     _judge_doubles(books, by_key, verdict)
     there = {key: sum(job["micro_dollars"] for job in jobs) for key, jobs in by_key.items()}
