@@ -22,6 +22,10 @@ def relay() -> list[str]:
     return [sys.executable, "-m", "worker.relay"]
 
 
+def poller() -> list[str]:
+    return [sys.executable, "-m", "worker.poller"]
+
+
 def worker(queues: Sequence[str], *, concurrency: int) -> list[str]:
     """A Celery worker under a name of its own: two workers of one name would take each other's control messages."""
     name = f"{'-'.join(queues)}-{secrets.token_hex(4)}@%h"

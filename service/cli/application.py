@@ -13,7 +13,7 @@ stderr = Console(stderr=True, highlight=False)
 """Everything that is said to a person."""
 
 _ORDER = ("up", "validate", "convert", "transform", "estimate", "doctor", "settings", "migrate", "keys", "credentials",
-          "models", "api", "relay", "worker", "serve")
+          "models", "api", "relay", "poller", "worker", "serve")
 
 
 class _InOrder(TyperGroup):

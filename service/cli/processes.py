@@ -1,4 +1,4 @@
-"""`tuneworks api | relay | worker | serve`: one process each, which takes this one's place."""
+"""`tuneworks api | relay | poller | worker | serve`: one process each, which takes this one's place."""
 
 import os
 from typing import Annotated
@@ -24,6 +24,12 @@ def api(host: Annotated[str | None, typer.Option(help="Address to listen on (def
 def relay() -> None:
     """Send due work from Postgres to the broker. Two or more are safe, and one may die."""
     _become(commands.relay())
+
+
+@app.command(rich_help_panel=SINGLE)
+def poller() -> None:
+    """Ask other servers how the jobs stand that they train. Two or more are safe, and one may die."""
+    _become(commands.poller())
 
 
 @app.command(rich_help_panel=SINGLE, epilog="Examples:\n\n    tuneworks worker --queues datasets,io,webhooks"

@@ -29,6 +29,7 @@ CHECKS: Mapping[str, Check] = {
     "training": machine.training,
     "chat server": parts.chat_server,
     "relay": database.relay,
+    "poller": database.poller,
     "workers": parts.workers,
     "webhooks": machine.webhooks,
 }

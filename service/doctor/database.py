@@ -1,4 +1,4 @@
-"""What can be learned from Postgres: that it is there, its schema, its roles, its walls, and the relays."""
+"""What can be learned from Postgres: that it is there, its schema, its roles, its walls, relays and pollers."""
 
 from functools import wraps
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from service import schema
 from service.doctor.findings import Check, Result, fail, ok, warn
-from service.embedded.health import live_relays
+from service.embedded.health import live_pollers, live_relays
 from service.kit.database import APP_ROLE, DISPATCH_ROLE
 from service.settings import settings
 
@@ -91,6 +91,28 @@ def relay() -> Result:
     if number == 0:
         return fail("none is connected", "Without it nothing is worked on: start `tuneworks relay`.")
     return ok(f"{number} connected")
+
+
+@needs_database
+def poller() -> Result:
+    number = live_pollers(settings().database_url.get_secret_value())
+    with _connect() as connection, connection.transaction():
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(DISPATCH_ROLE)))
+        live, overdue, unread = connection.execute("""
+            select count(*), count(*) filter (where next_poll_at < now() - interval '10 minutes'),
+                   count(*) filter (where poll_failures >= 4)
+            from remote_jobs where state = 'live'""").fetchone() or (0, 0, 0)
+    found = f"{number} connected, {live} jobs at other servers"
+    if number == 0:
+        verdict = fail if live else warn
+        return verdict(found, "Without it nobody sees how jobs at other servers stand: start `tuneworks poller`.")
+    if overdue:
+        return fail(f"{found}; {overdue} of them were to be asked for more than 10 minutes ago",
+                    "Look at the poller's log; a second `tuneworks poller` may help.")
+    if unread:
+        return warn(f"{found}; {unread} of them cannot be read now",
+                    "Their servers are in trouble or refuse the credentials: see GET /v1/credentials.")
+    return ok(found)
 
 
 def _tables(connection: psycopg.Connection[Any]) -> list[tuple[str, bool]]:

@@ -11,7 +11,8 @@ import psycopg
 
 SignOfLife = Callable[[], bool]
 RELAY_APPLICATION = "tuneworks relay"
-"""What a relay calls itself towards Postgres."""
+POLLER_APPLICATION = "tuneworks poller"
+"""What relays and pollers call themselves towards Postgres."""
 
 
 def always() -> bool:
@@ -51,11 +52,34 @@ def relay_listens(database_url: str) -> SignOfLife:
     return sign
 
 
+def poller_watches(database_url: str) -> SignOfLife:
+    """A poller is connected to the database, and its loop turns."""
+    def sign() -> bool:
+        with suppress(psycopg.Error):
+            return live_pollers(database_url) > 0
+        return False
+    return sign
+
+
 def live_relays(database_url: str) -> int:
     """How many relays are connected to this database. Raises psycopg.Error when it cannot be asked."""
+    return _connected(database_url, RELAY_APPLICATION)
+
+
+def live_pollers(database_url: str) -> int:
+    """How many pollers are connected and move. Raises psycopg.Error when it cannot be asked.
+
+    Each asks something every few seconds; one that has been silent for a minute is frozen.
+    """
+    return _connected(database_url, POLLER_APPLICATION, patience=60)
+
+
+def _connected(database_url: str, application: str, *, patience: int | None = None) -> int:
     with psycopg.connect(database_url, connect_timeout=3) as connection:
-        row = connection.execute("select count(*) from pg_stat_activity where application_name = %s"
-                                 " and datname = current_database()", (RELAY_APPLICATION,)).fetchone()
+        row = connection.execute("""
+            select count(*) from pg_stat_activity where application_name = %s and datname = current_database()
+            and (%s::int is null or coalesce(query_start, backend_start) > now() - %s * interval '1 second')""",
+            (application, patience, patience)).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from service.catalog.capabilities import Obstacle
 from service.datasets.validation.examination import NEEDS_VALIDATION
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
@@ -62,6 +63,22 @@ class TrainingPolicyNotMet(InvalidRequest):
 def told(problems: Sequence[str]) -> str:
     """What a policy finds missing, as a refused request and a failed job say it."""
     return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
+
+
+class ProviderCannot(InvalidRequest):
+    """The provider of the model would refuse the job, or do something else than was asked."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message, code=obstacle.code, param=obstacle.param)
+
+
+class ModelDiesTooSoon(InvalidRequest):
+    """The house or the project trains nothing that ends so soon."""
+
+    code = "model_retires_too_soon"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="model")
 
 
 class WrongState(InvalidRequest):
@@ -128,3 +145,22 @@ class InvalidTransition(Exception):
 
     def __init__(self, job_id: str, status: JobStatus, to: JobStatus) -> None:
         super().__init__(f"{job_id}: {status} does not become {to}")
+
+
+class ForgedWebhook(InvalidRequest):
+    """The same for a credential that there is not: whoever cannot sign learns nothing."""
+
+    code = "invalid_webhook_signature"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook's signature does not fit: it must be made with the secret that is stored as the"
+                         " credential's 'webhook_secret', over these very bytes, within the last 5 minutes. See"
+                         " standardwebhooks.com; the headers are webhook-id, webhook-timestamp and webhook-signature.")
+
+
+class UnreadableWebhook(InvalidRequest):
+    code = "invalid_webhook"
+
+    def __init__(self) -> None:
+        super().__init__('The webhook names no job: its body must be JSON with the id in "data", as in'
+                         ' {"type": "fine_tuning.job.succeeded", "data": {"id": "ftjob-…"}}.', param="data.id")

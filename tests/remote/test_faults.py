@@ -13,6 +13,7 @@ from openai import (
     RateLimitError,
 )
 
+from tests.fixtures.whole_house import until
 from tests.remote.asking import ask, client_of, make_job, put_file
 from tests.remote.control import ControlRefused, Simulator
 
@@ -121,6 +122,19 @@ def test_a_closed_port_refuses_and_opens_again(simulator: Simulator, client: Ope
     assert simulator.ledger().requests == {}
     simulator.accept()
     assert client_of(simulator).models.list().data
+
+
+def test_requests_may_arrive_late_or_twice(simulator: Simulator, client: OpenAI) -> None:
+    file = put_file(client)
+    simulator.fault("late", **CREATE, count=1, seconds=1.0)
+    with pytest.raises(APITimeoutError):
+        make_job(client.with_options(timeout=0.3), training_file=file)
+    assert simulator.ledger().jobs == []
+    until(lambda: len(simulator.ledger().jobs) == 1, 20, "the late request is carried out")
+    simulator.fault("double", **CREATE, count=1)
+    job = make_job(client, metadata={"tuneworks_key": "k"})
+    first, second = (each["id"] for each in simulator.ledger().doubled()["k"])
+    assert first == job != second
 
 
 def test_cleared_faults_strike_no_more(simulator: Simulator, client: OpenAI) -> None:

@@ -1,12 +1,13 @@
 """Jobs of the simulated server on their way: by the clock, by hand, through cancel and pause, and what they cost."""
 
 import base64
+from pathlib import Path
 
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
 from tests.remote.asking import MODEL, client_of, make_job, put_file
-from tests.remote.control import Simulator
+from tests.remote.control import Simulator, simulating
 
 
 @pytest.fixture
@@ -199,6 +200,23 @@ def test_projects_do_not_see_each_other(simulator: Simulator, client: OpenAI) ->
                  lambda: other.models.retrieve(str(done.fine_tuned_model))):
         with pytest.raises(NotFoundError):
             call()
+
+
+def test_a_state_file_carries_everything_over_a_restart(tmp_path: Path) -> None:
+    options = ("--state", str(tmp_path / "state"))
+    with simulating(tmp_path, *options) as first:
+        client = client_of(first)
+        done, waiting = make_job(client, metadata={"tuneworks_key": "k"}), make_job(client)
+        first.move(done, "succeeded")
+        before, ledger = client.fine_tuning.jobs.retrieve(done), first.ledger()
+        result = client.files.content(before.result_files[0]).read()
+    with simulating(tmp_path, *options) as second:
+        client = client_of(second)
+        assert client.fine_tuning.jobs.retrieve(done) == before
+        assert client.files.content(before.result_files[0]).read() == result
+        assert second.ledger().by() == ledger.by()
+        second.advance(100_000)
+        assert status(client, waiting) == "succeeded"
 
 
 def test_a_share_of_jobs_may_fail_of_themselves(simulator: Simulator, client: OpenAI) -> None:

@@ -15,6 +15,8 @@ from service.doctor.findings import Result, ok
 from service.embedded.postgres import EmbeddedPostgres
 from service.kit import database as kit_database
 from service.settings import settings
+from tests.fixtures.api import Tenant
+from tests.worker.poller.attempts import change, live
 
 Configure = Callable[..., None]
 _WALL = "alter table leak enable row level security, force row level security"
@@ -75,7 +77,8 @@ class TestExamination:
                   SERVING_URL=f"http://{place}", STORAGE_URL=f"file://{tmp_path}/file/below")
         verdicts = {each.name: each.verdict for each in doctor.examine()}
         assert set(verdicts) == {"Python", "settings", *doctor.CHECKS}
-        for broken in ("PostgreSQL", "schema", "roles", "walls", "relay", "broker", "object store", "workers"):
+        for broken in ("PostgreSQL", "schema", "roles", "walls", "relay", "poller", "broker", "object store",
+                       "workers"):
             assert verdicts[broken] is Verdict.FAIL
         assert verdicts["chat server"] is Verdict.WARN
 
@@ -117,10 +120,27 @@ class TestDatabase:
         with psycopg.connect(url, application_name="tuneworks relay"):
             assert database.relay().found == "1 connected"
 
-    def test_name_of_a_relay_is_the_one_it_uses(self) -> None:
-        from service.embedded.health import RELAY_APPLICATION  # noqa: PLC0415 - beside what it is compared with
-        from worker.relay import APPLICATION_NAME  # noqa: PLC0415
-        assert RELAY_APPLICATION == APPLICATION_NAME
+    def test_poller(self, tenant: Tenant) -> None:
+        assert database.poller().verdict is Verdict.WARN
+        ids = live(tenant, ["a", "b"])
+        assert database.poller().verdict is Verdict.FAIL
+        url = settings().database_url.get_secret_value()
+        with psycopg.connect(url, application_name="tuneworks poller"):
+            sound = database.poller()
+            assert (sound.verdict, sound.found) == (Verdict.OK, "1 connected, 2 jobs at other servers")
+            change(tenant, ids[:1], poll_failures="4")
+            assert "1 of them cannot be read now" in database.poller().found
+            change(tenant, ids[:1], next_poll_at="now() - interval '11 minutes'")
+            assert database.poller().verdict is Verdict.FAIL
+
+    def test_names_of_relays_and_pollers_are_the_ones_they_use(self) -> None:
+        from service.embedded.health import (  # noqa: PLC0415 - beside what it is compared with
+            POLLER_APPLICATION,
+            RELAY_APPLICATION,
+        )
+        from worker.poller.presence import APPLICATION_NAME as OF_POLLERS  # noqa: PLC0415
+        from worker.relay import APPLICATION_NAME as OF_RELAYS  # noqa: PLC0415
+        assert (RELAY_APPLICATION, POLLER_APPLICATION) == (OF_RELAYS, OF_POLLERS)
         assert kit_database.engine() is not None
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openai import APIConnectionError, BadRequestError, InternalServerError, OpenAI
 
@@ -15,9 +15,11 @@ from tests.system.test_main_job import ENDS
 MODEL = "gpt-4o-mini-2024-07-18"
 EXAMPLES = 12
 """One epoch of them, one at a time: so many steps has each job."""
-AMBIGUOUS = (("reset_after", 0.08, {}), ("reset_before", 0.05, {}), ("truncate", 0.04, {}), ("garbage", 0.03, {}),
-             ("status", 0.05, {"status": 500, "effect": True}), ("html", 0.03, {}), ("empty", 0.02, {}),
-             ("timeout", 0.02, {"seconds": 2.0}))
+AMBIGUOUS: tuple[tuple[str, float, dict[str, Any]], ...] = (
+    ("reset_after", 0.08, {}), ("reset_before", 0.05, {}), ("truncate", 0.04, {}), ("garbage", 0.03, {}),
+    ("status", 0.05, {"status": 500, "effect": True}), ("html", 0.03, {}), ("empty", 0.02, {}),
+    ("timeout", 0.02, {"seconds": 2.0}),
+)
 """Of creations, how many get no answer or none that can be read: three in ten, most of them with a job made."""
 FILES = 5
 _PATIENCE_SECONDS = 180.0

@@ -33,6 +33,8 @@ _END_SECONDS = 1800.0
 
 def make_trouble(simulator: Simulator, seed: int) -> list[str]:
     """The faults that stay for the whole run; ids of those that strike creations."""
+    simulator.fault("double", method="POST", path="/fine_tuning/jobs$", probability=0.02, seed=seed)
+    simulator.fault("late", method="POST", path="/fine_tuning/jobs$", probability=0.03, seconds=4.0, seed=seed)
     creations = [simulator.fault(do, method="POST", path="/fine_tuning/jobs$", probability=share, seed=seed, **how)
                  for do, share, how in AMBIGUOUS]
     simulator.fault("reset_after", method="POST", path="/files$", probability=0.1, seed=seed)

@@ -25,7 +25,7 @@ SETTINGS = {
 }
 """Minutes become seconds, in the same proportions: lists lag by less than is waited before anything is sent again."""
 LIST_LAG = 4.0
-PACE = {"validating": 5.0, "queued": 25.0, "step": 0.5}
+PACE = {"validating": 5.0, "queued": 60.0, "step": 0.5}
 """Seconds in each state at the server: what is one too many is cancelled while it still waits, as in real life."""
 
 
@@ -89,7 +89,7 @@ class RemoteHouse:
 
 
 @contextmanager
-def remote_house(directory: Path) -> Iterator[RemoteHouse]:
+def remote_house(directory: Path, pace: dict[str, float] = PACE) -> Iterator[RemoteHouse]:
     models = directory / "models"
     models.mkdir(exist_ok=True)
     with (simulating(directory) as simulator,
@@ -100,7 +100,7 @@ def remote_house(directory: Path) -> Iterator[RemoteHouse]:
         keeper.keep("worker", commands.worker(commands.SHORT_QUEUES, concurrency=2))
         keeper.keep("poller", [sys.executable, "-m", "worker.poller"])
         try:
-            simulator.pace(**PACE)
+            simulator.pace(**pace)
             simulator.behave(list_lag=LIST_LAG)
             store_credential(house.client(), simulator)
             yield RemoteHouse(house, simulator, keeper)

@@ -53,13 +53,13 @@ def read_books(client: OpenAI) -> Books:
 
 
 def _entries(client: OpenAI) -> Iterator[dict[str, Any]]:
-    after: dict[str, str] = {}
+    asked: dict[str, object] = {"limit": 1000}
     while True:
-        page: Any = client.get("/usage/ledger", cast_to=object, options={"params": {"limit": 1000} | after})
+        page: Any = client.get("/usage/ledger", cast_to=object, options={"params": asked})
         yield from page["data"]
         if not page["has_more"]:
             return
-        after = {"after": page["data"][-1]["id"]}
+        asked["after"] = page["data"][-1]["id"]
 
 
 def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[str, set[str]]) -> Verdict:
@@ -79,7 +79,7 @@ def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[s
     ended = {job_id: str(job.status) for job_id, job in there.items() if job.status in ENDS}
     _judge_logs(client, ended, verdict)
     _judge_webhooks(receiver, ended, verdict)
-    _judge_money(read_books(client), simulator.ledger(), ended, verdict)
+    judge_money(read_books(client), simulator.ledger(), ended, verdict)
     return verdict
 
 
@@ -91,8 +91,8 @@ def _judge_logs(client: OpenAI, ended: dict[str, str], verdict: Verdict) -> None
         logs = dict(zip(ended, pool.map(read, ended), strict=True))
     for job_id, lines in logs.items():
         steps = Counter(line.split(":")[0] for _, line in lines if line.startswith("Step "))
-        ends = [line for _, line in lines if line.startswith("The job succeeded at") or
-                line.startswith(("The job was cancelled", "The job failed at", "The job has successfully"))]
+        ends = [line for _, line in lines if line.startswith((
+            "The job succeeded at", "The job was cancelled", "The job failed at", "The job has successfully"))]
         twice = [each for each, times in (steps + Counter(ends) + Counter(each for each, _ in lines)).items()
                  if times > 1]
         if twice:
@@ -116,7 +116,7 @@ def _judge_webhooks(receiver: Receiver, ended: dict[str, str], verdict: Verdict)
                               f"{list((told() - wanted).items())[:3]}")
 
 
-def _judge_money(books: Books, ledger: Ledger, ended: dict[str, str], verdict: Verdict) -> None:
+def judge_money(books: Books, ledger: Ledger, ended: dict[str, str], verdict: Verdict) -> None:
     by_key = ledger.by()
     _judge_doubles(books, by_key, verdict)
     there = {key: sum(job["micro_dollars"] for job in jobs) for key, jobs in by_key.items()}

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.credentials import operations as credentials
+from service.credentials import queries
 from service.credentials.operations import OpenCredential
 from service.jobs.operations import remote as remote_jobs
 from service.kit.database import DISPATCH, Scope, transaction
@@ -77,14 +78,10 @@ class Visit:
 
     async def _visit(self, client: aiohttp.ClientSession, open_: Open) -> None:
         try:
-            credential = await asyncio.to_thread(self._open_credential)
-            door = await open_(credential, client)
-        except ServiceError as missing:
-            _log.warning("credential %s cannot be opened: %s", self.turn.credential_id, missing)
-            await self._leave_alone(self._circuit.refused(luck=self._luck))
-            return
-        try:
-            await walk(door, self._by_remote_id, self._go, self._note)
+            credential, is_failing = await asyncio.to_thread(self._open_credential)
+            await self._ask(credential, client, open_)
+            if is_failing and not self._circuit.failures:
+                await asyncio.to_thread(self._ask_for_check)
         except AccessRefused as refused:
             await asyncio.to_thread(self._mark_failing, str(refused))
             await self._leave_alone(self._circuit.refused(luck=self._luck))
@@ -92,6 +89,14 @@ class Visit:
             pause = self._circuit.failed(retry_after=trouble.retry_after, luck=self._luck)
             _log.warning("%s: %s Left alone for %.0f s.", self.turn.credential_id, trouble, pause)
             await self._leave_alone(pause)
+        except ServiceError as missing:  # deleted, or the house lacks the key to it
+            _log.warning("credential %s cannot be opened: %s", self.turn.credential_id, missing)
+            await self._leave_alone(self._circuit.refused(luck=self._luck))
+
+    async def _ask(self, credential: OpenCredential, client: aiohttp.ClientSession, open_: Open) -> None:
+        door = await open_(credential, client)
+        try:
+            await walk(door, self._by_remote_id, self._go, self._note)
         finally:
             await door.close()
 
@@ -172,9 +177,15 @@ class Visit:
                 return verb(session, *args, **kwargs)
         return await asyncio.to_thread(run)
 
-    def _open_credential(self) -> OpenCredential:
+    def _open_credential(self) -> tuple[OpenCredential, bool]:
+        """And whether it is known to be failing, which an answer would end."""
         with transaction(self._scope) as session:
-            return credentials.open_credential(session, self.turn.credential_id)
+            opened = credentials.open_credential(session, self.turn.credential_id)
+            return opened, not queries.credential(session, self.turn.credential_id).works
+
+    def _ask_for_check(self) -> None:
+        with transaction(self._scope) as session:
+            credentials.ask_for_check(session, queries.credential(session, self.turn.credential_id))
 
     def _mark_failing(self, details: str) -> None:
         with transaction(self._scope) as session:

@@ -17,7 +17,8 @@ CREDENTIAL = "cred_of_the_poller"
 def live(tenant: Tenant, remote_ids: Iterable[str], *, credential_id: str = CREDENTIAL, status: str = "running",
          provider: str = "openai") -> list[str]:
     """Attempts that are due now; their ids."""
-    jobs, attempts = [], []
+    jobs: list[dict[str, Any]] = []
+    attempts: list[dict[str, Any]] = []
     for remote_id in remote_ids:
         jobs.append({
             "id": new_id("ftjob-"), "project_id": tenant.project_id, "organization_id": tenant.organization_id,

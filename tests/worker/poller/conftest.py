@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
 
 from service.credentials import operations as credentials
-from service.credentials.operations import OpenCredential
+from service.credentials.operations.sealing import Owner
+from service.credentials.schemas import CredentialCreate
+from service.kit.database import Scope, transaction
 from service.settings import settings
+from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
 from worker.poller import asking
 from worker.poller.loop import Poller
@@ -37,20 +40,19 @@ def sweep() -> Sweeps:
     return Sweeps()
 
 
-@pytest.fixture
-def opens(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, OpenCredential]]:
-    """What each credential opens to; those that are not named here open the simulator's default project."""
-    known: dict[str, OpenCredential] = {}
+def store(tenant: Tenant, **body: Any) -> str:
+    """A credential that every project of the organization may use; its id."""
+    wanted = CredentialCreate.model_validate({"provider": "openai", "name": "shared", **body})
+    with transaction(Scope.organization(tenant.organization_id)) as session:
+        return credentials.create(session, Owner(tenant.organization_id, None), wanted, by="key_test").id
 
-    def open_credential(_: Session, credential_id: str) -> OpenCredential:
-        return known.get(credential_id) or OpenCredential(
-            id=credential_id, provider="openai", base_url=simulator.base_url, options={}, secret=simulator.key,
-            organization_id="org_test")
-    monkeypatch.setattr(credentials, "open_credential", open_credential)
-    monkeypatch.setenv("TUNEWORKS_REMOTE_ALLOW_PRIVATE", "true")
+
+@pytest.fixture
+def credential(tenant: Tenant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Opens the simulator's first project, where no time passes; nothing here waits for a token bucket."""
     monkeypatch.setenv("TUNEWORKS_POLL_REQUESTS_PER_SECOND", "10000")
     settings.cache_clear()
     simulator.run(0)
-    yield known
+    yield store(tenant, base_url=simulator.base_url, secret=simulator.key)
     monkeypatch.undo()
     settings.cache_clear()

@@ -3,18 +3,18 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
 
-from service.credentials import operations as credentials
-from service.credentials.errors import CredentialNotFound
-from service.credentials.operations import OpenCredential
+from service.credentials.tables import Credential
+from service.events.tables import Event
+from service.kit.database import Scope, transaction
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
-from tests.worker.poller.attempts import CREDENTIAL, all_due, change, followed, live, rows
-from tests.worker.poller.conftest import Sweeps
+from tests.worker.poller.attempts import all_due, change, followed, live, rows
+from tests.worker.poller.conftest import Sweeps, store
 
 LIST = r"/fine_tuning/jobs\?"
 EMPTY = {"object": "list", "has_more": False, "data": []}
-pytestmark = pytest.mark.usefixtures("opens")
 
 
 def remote_jobs(simulator: Simulator, number: int) -> list[str]:
@@ -28,16 +28,27 @@ def status(simulator: Simulator, remote_id: str) -> str:
     return next(str(job["status"]) for job in simulator.ledger().jobs if job["id"] == remote_id)
 
 
+def stored(tenant: Tenant, credential_id: str) -> Credential:
+    with transaction(tenant.scope) as session:
+        return session.get_one(Credential, credential_id)
+
+
+def forget_checks(tenant: Tenant) -> None:
+    with transaction(tenant.scope) as session:
+        session.execute(text("delete from work_items where kind = 'credentials.check'"))
+
+
 def asked(simulator: Simulator) -> list[str]:
     """Paths that the poller asked for."""
     return [each["path"] for each in simulator.requests() if each["method"] == "GET"]
 
 
 @pytest.fixture
-def there(tenant: Tenant, simulator: Simulator) -> dict[str, str]:
+def there(tenant: Tenant, simulator: Simulator, credential: str) -> dict[str, str]:
     """Our attempts at 250 jobs, by remote id; the server has told us nothing new of any."""
     remote_ids = remote_jobs(simulator, 250)
-    return dict(zip(remote_ids, live(tenant, remote_ids, status=status(simulator, remote_ids[0])), strict=True))
+    attempts = live(tenant, remote_ids, credential_id=credential, status=status(simulator, remote_ids[0]))
+    return dict(zip(remote_ids, attempts, strict=True))
 
 
 class TestServerThatBehaves:
@@ -67,9 +78,10 @@ class TestServerThatBehaves:
         assert followed(tenant) == {attempt}
 
     def test_jobs_of_two_projects_share_the_pages_and_stay_apart(
-            self, tenant: Tenant, stranger: Tenant, simulator: Simulator, sweep: Sweeps) -> None:
+            self, tenant: Tenant, stranger: Tenant, simulator: Simulator, credential: str, sweep: Sweeps) -> None:
         first, second = remote_jobs(simulator, 2)
-        [mine], [theirs] = live(tenant, [first], status="old"), live(stranger, [second], status="old")
+        [mine] = live(tenant, [first], credential_id=credential, status="old")
+        [theirs] = live(stranger, [second], credential_id=credential, status="old")
         sweep()
         assert len(asked(simulator)) == 1
         assert (followed(tenant), followed(stranger)) == ({mine}, {theirs})
@@ -96,16 +108,23 @@ class TestServerThatBehaves:
         sweep()
         assert followed(tenant) == set(there.values())
 
-    @pytest.mark.parametrize("provider", ["azure", "compatible"])
-    @pytest.mark.usefixtures("there")
-    def test_other_providers_that_speak_so(self, simulator: Simulator, sweep: Sweeps, opens: dict[str, OpenCredential],
-                                           provider: str) -> None:
-        where = {"azure": simulator.azure_url, "compatible": f"{simulator.base_url}/"}
-        opens[CREDENTIAL] = OpenCredential(
-            id=CREDENTIAL, provider=provider, base_url=where[provider], options={}, secret=simulator.key,
-            organization_id="org_test")
+    @pytest.mark.usefixtures("credential")
+    @pytest.mark.parametrize(("provider", "face"), [("azure", "{0.azure_url}"), ("azure", "{0.azure_url}/openai/"),
+                                                    ("compatible", "{0.base_url}/")])
+    def test_other_providers_that_speak_so(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps, provider: str,
+                                           face: str) -> None:
+        theirs = store(tenant, provider=provider, name="theirs", base_url=face.format(simulator), secret=simulator.key)
+        live(tenant, remote_jobs(simulator, 3), credential_id=theirs)
         sweep()
         assert all(row.polled_at for row in rows().values())
+
+    def test_whose_account_is_meant_is_said(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps) -> None:
+        told = {"organization": "org-them", "project": "proj_them"}
+        live(tenant, ["a"], credential_id=store(tenant, base_url=simulator.base_url, secret=simulator.key,
+                                                options=told))
+        sweep()
+        headers = {name.lower(): value for name, value in simulator.requests()[-1]["headers"].items()}
+        assert (headers["openai-organization"], headers["openai-project"]) == ("org-them", "proj_them")
 
 
 class TestServerInTrouble:
@@ -156,7 +175,8 @@ class TestServerInTrouble:
         assert sum(row.poll_failures for row in rows().values()) == 50
 
     def test_an_open_circuit_lets_one_request_through_at_a_time(self, tenant: Tenant, simulator: Simulator,
-                                                                there: dict[str, str], sweep: Sweeps) -> None:
+                                                                credential: str, there: dict[str, str],
+                                                                sweep: Sweeps) -> None:
         simulator.fault(500, path=LIST)
         change(tenant, list(there.values()), poll_failures="7")  # what another poller learnt
         pauses = []
@@ -164,42 +184,54 @@ class TestServerInTrouble:
             sweep()
             assert len(asked(simulator)) == number
             pauses.append(min(row.waits for row in rows().values()))
-            circuit, _ = sweep.poller._servers._known[CREDENTIAL]
+            circuit, _ = sweep.poller._servers._known[credential]
             assert circuit.blocks
             circuit._not_before = 0.0  # its pause passes
             all_due()
         assert min(pauses) > 300
 
-    @pytest.mark.usefixtures("there")
-    def test_one_servers_trouble_is_its_own(self, tenant: Tenant, sweep: Sweeps,
-                                            opens: dict[str, OpenCredential]) -> None:
-        opens["cred_dead"] = OpenCredential(id="cred_dead", provider="openai", base_url="http://127.0.0.1:9/v1",
-                                            options={}, secret="sk-dead", organization_id="org_test")
-        dead = set(live(tenant, ["a", "b"], credential_id="cred_dead"))
+    def test_one_servers_trouble_is_its_own(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                            sweep: Sweeps) -> None:
+        live(tenant, remote_jobs(simulator, 3), credential_id=credential)
+        nowhere = store(tenant, name="nowhere", base_url="http://127.0.0.1:9/v1", secret="sk-dead-dead-dead")
+        dead = set(live(tenant, ["a", "b"], credential_id=nowhere))
         sweep()
         assert {row.id for row in rows().values() if row.poll_failures} == dead
 
     @pytest.mark.usefixtures("there")
-    def test_a_refused_credential_is_told_and_left_alone(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps,
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-        told: list[tuple[str, str]] = []
-        monkeypatch.setattr(credentials, "failing", lambda _, credential_id, details: told.append(
-            (credential_id, details)))
+    def test_a_refused_credential_is_told_and_left_alone(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                                         sweep: Sweeps) -> None:
         simulator.account(simulator.key, standing="revoked")
         sweep()
-        [(credential_id, details)] = told
-        assert credential_id == CREDENTIAL
-        assert "401" in details
-        assert simulator.key not in details
+        found = stored(tenant, credential)
+        assert found.status == "refused"
+        assert "401" in (found.status_details or "")
+        with transaction(tenant.scope) as session:
+            [event] = session.scalars(select(Event))
+        assert (event.type, event.subject) == ("credential.failing", credential)
+        assert simulator.key not in str((event.data, found.status_details))
         assert all(row.waits > 200 for row in rows().values())
         assert followed(tenant) == set()
 
     @pytest.mark.usefixtures("there")
-    def test_a_credential_that_is_gone_costs_no_request(self, simulator: Simulator, sweep: Sweeps,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-        def gone(_: object, credential_id: str) -> None:
-            raise CredentialNotFound(credential_id)
-        monkeypatch.setattr(credentials, "open_credential", gone)
+    def test_a_credential_that_is_taken_again_is_checked(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                                         sweep: Sweeps) -> None:
+        simulator.account(simulator.key, standing="revoked")
+        sweep()
+        simulator.account(simulator.key, standing="open")
+        forget_checks(tenant)
+        all_due()
+        sweep.poller._servers._known.clear()  # the pause passes
+        sweep()
+        with transaction(tenant.scope) as session:
+            checks = session.scalars(text("select subject from work_items where kind = 'credentials.check'")).all()
+        assert checks == [credential]
+
+    @pytest.mark.usefixtures("there")
+    def test_a_credential_that_is_gone_costs_no_request(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                                        sweep: Sweeps) -> None:
+        with transaction(Scope.organization(tenant.organization_id)) as session:
+            session.execute(text("update credentials set deleted_at = now() where id = :id"), {"id": credential})
         sweep(2)
         assert asked(simulator) == []
         assert all(row.waits > 200 and row.poll_failures == 1 for row in rows().values())
@@ -207,16 +239,18 @@ class TestServerInTrouble:
 
 class TestServerThatDoesItsWorst:
     @pytest.mark.parametrize("do", ["garbage", "empty", "deep", "html"])
-    def test_pages_that_are_none_leave_single_questions(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps,
-                                                        do: str) -> None:
-        live(tenant, remote_jobs(simulator, 5))
-        simulator.fault(do, path=LIST, **({"status": 200} if do == "html" else {}))
+    def test_pages_that_are_none_leave_single_questions(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                                        sweep: Sweeps, do: str) -> None:
+        live(tenant, remote_jobs(simulator, 5), credential_id=credential)
+        how: dict[str, Any] = {"status": 200} if do == "html" else {}
+        simulator.fault(do, path=LIST, **how)
         sweep()
         assert all(row.polled_at for row in rows().values())
         assert len(asked(simulator)) == 1 + 5
 
-    def test_a_page_without_end_is_cut(self, tenant: Tenant, simulator: Simulator, sweep: Sweeps) -> None:
-        live(tenant, remote_jobs(simulator, 2))
+    def test_a_page_without_end_is_cut(self, tenant: Tenant, simulator: Simulator, credential: str,
+                                       sweep: Sweeps) -> None:
+        live(tenant, remote_jobs(simulator, 2), credential_id=credential)
         simulator.fault("huge", path=LIST, size=256 * 2**20)
         sweep()
         assert all(row.polled_at for row in rows().values())
@@ -238,9 +272,9 @@ class TestServerThatDoesItsWorst:
         assert followed(tenant) == set()
 
     def test_one_job_that_is_garbage_is_asked_for_less_and_less(self, tenant: Tenant, simulator: Simulator,
-                                                                sweep: Sweeps) -> None:
+                                                                credential: str, sweep: Sweeps) -> None:
         bad, good = remote_jobs(simulator, 2)
-        [attempt], [other] = live(tenant, [bad]), live(tenant, [good])
+        attempt, other = live(tenant, [bad, good], credential_id=credential)
         simulator.fault("mutate", path=LIST, body=EMPTY)
         simulator.fault("garbage", path=bad)
         waits = []
