@@ -29,11 +29,10 @@ ROUTE = "/v1/fine_tuning/jobs"
 
 
 @pytest.fixture
-def job(own_catalog: Path, tenant: Tenant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> str:
+def job(own_catalog: Path, tenant: Tenant, simulator: Simulator) -> str:
     """A job that is validated and queued, with a credential at the simulated server."""
     own_catalog.write_text(CATALOG.replace("gpt-paid", MODEL))
     base_models.forget_catalog()
-    monkeypatch.setattr(base_models, "PROVIDERS_HERE", frozenset({"local", "openai"}))
     simulator.run(0)
     body = CredentialCreate(provider="openai", name="simulated", secret=SecretStr(simulator.key),
                             base_url=simulator.base_url)
