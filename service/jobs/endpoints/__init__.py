@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from service.jobs.endpoints import erasure, jobs, policies, preflights
+from service.jobs.endpoints import erasure, jobs, policies, preflights, retraining
 
 router = APIRouter()
-for part in (jobs, policies, erasure, preflights):
+for part in (jobs, retraining, policies, erasure, preflights):
     router.include_router(part.router)

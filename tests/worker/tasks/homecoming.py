@@ -110,7 +110,7 @@ class Home:
 
     # -- the server, watched -----------------------------------------------------------------------------
     def open(self, credential: OpenCredential) -> Remote:
-        return Watched(self, open_remote(credential))  # type: ignore[return-value]  # it passes on what there is
+        return Watched(self, open_remote(credential))
 
     def doubled(self) -> dict[tuple[Any, ...], int]:
         """Calls that were made more than once."""

@@ -8,7 +8,7 @@ import pytest
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
-from tests.worker.tasks.homecoming import Home, found_home, killing
+from tests.worker.tasks.homecoming import Home, found_home
 from worker.tasks import imports
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -42,7 +42,6 @@ def test_everything_comes_home(home: Home) -> None:
     there = seeded(home)
     done = home.bring()
     assert done["status"] == "succeeded", done
-    print(there, done, home.problems(done["id"]))
     assert done["counts"]["files"]["imported"] == there["files"]
     assert done["counts"]["jobs"]["imported"] == there["jobs"]
     assert home.doubled() == {}
