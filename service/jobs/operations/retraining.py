@@ -164,7 +164,8 @@ def _tally(words: Sequence[str]) -> dict[str, int]:
 
 def _link(session: Session, old: Job, new: Job) -> None:
     new.successor_of = old.id
-    new.original = {"successor_of": old.shown_id} if old.alias else None
+    if old.alias is not None:
+        new.original = {**(new.original or {}), "successor_of": old.alias}
     old.successors = [*old.successors, new.id]
     log(session, new, [Line(f"Trains the data of {old.shown_id} again, which trained {old.model}", key="successor")])
     session.flush()

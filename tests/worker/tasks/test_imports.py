@@ -13,6 +13,8 @@ from tests.fixtures.api import Tenant
 from tests.fixtures.server import MakeSDK
 from tests.remote.control import Simulator
 from tests.worker.tasks.homecoming import Home, found_home, killing
+from tests.worker.tasks.running import work_off
+from worker.app import Running
 from worker.tasks import imports
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -232,7 +234,7 @@ class TestKills:
     def test_what_stopped_workers_had_read_is_not_read_again(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
         estate = seeded(home)
         import_id = home.start()
-        monkeypatch.setattr(imports.Running, "must_stop", property(lambda running: sum(home.calls.values()) % 5 == 4))
+        monkeypatch.setattr(Running, "must_stop", property(lambda _: sum(home.calls.values()) % 5 == 4))
         for _ in range(4):
             home.step(import_id)
             home.calls["a new worker",] += 1
@@ -422,3 +424,24 @@ def test_result_files_are_read_whether_the_server_wraps_them_or_not(content: byt
         assert imports.decoded(base64.encodebytes(content)) == content
 
 
+
+
+def test_old_jobs_can_be_trained_again_with_their_cost_told_before(home: Home) -> None:
+    seeded(home, files=4, jobs=5, failed=0.0, cancelled=0.0)
+    home.bring()
+    while work_off(home.tenant):
+        pass
+    planned = home.tenant.client.post("/v1/fine_tuning/retrain", json={
+        "model": "gpt-4.1-mini-2025-04-14", "all": True, "dry_run": True}).json()
+    assert (planned["planned"], planned["cost"]["unknown"]) == (5, 0)
+    assert planned["cost"]["expected"] == sum(each["cost"]["expected"] for each in planned["data"]) > 0
+    assert len(home.all(JOBS)) == 5
+    begun = home.tenant.client.post("/v1/fine_tuning/retrain", json={"model": "smollm2-135m-instruct", "all": True})
+    assert begun.json()["created"] == 5, begun.text
+    pairs = {each["successor"]["id"]: each["job"] for each in begun.json()["data"]}
+    shown = {job["id"]: job for job in home.all(JOBS)}
+    for new, old in pairs.items():
+        assert shown[new]["training_file"] == shown[old]["training_file"]
+        assert shown[new]["validation_file"] == shown[old]["validation_file"]
+        assert (shown[new]["successor_of"], shown[old]["successors"]) == (old, [new])
+        assert shown[new]["hyperparameters"] == shown[old]["hyperparameters"]
