@@ -14,7 +14,7 @@ _CLASSES = {
     "openai": "worker.providers.openai.remote:OpenAIRemote",
     "azure": "worker.providers.azure.remote:AzureRemote",
     "compatible": "worker.providers.compatible.remote:CompatibleRemote",
-    "bedrock": "worker.providers.bedrock.remote:BedrockRemote",
+    "bedrock": "worker.providers.bedrock.provider:Bedrock",
 }
 """Imported when they are wanted: each brings an SDK of tens of megabytes."""
 _TALKERS = ("openai", "httpx2", "httpcore2", "boto3", "botocore", "s3transfer", "urllib3")

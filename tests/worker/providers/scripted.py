@@ -1,4 +1,4 @@
-"""A server on a raw socket that does to each request exactly what a test scripts: the wire, with nothing to smooth it."""
+"""A server on a raw socket that does to each request what a test scripts: the wire, with nothing to smooth it."""
 
 import json
 import socket
@@ -98,7 +98,8 @@ def answer(body: Any = None, status: int = 200, *, length: int | None = None, **
 
 def refusal(status: int, message: str = "No.", *, code: str | None = None, param: str | None = None,
             kind: str = "invalid_request_error", **headers: str) -> Act:
-    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, **headers)
+    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, length=None,
+                  **headers)
 
 
 def raw(*pieces: bytes, pause: float = 0) -> Act:

@@ -83,7 +83,7 @@ def test_a_connection_that_is_never_taken_made_nothing(monkeypatch: pytest.Monke
         address = full.getsockname()
         waiting = [socket.socket() for _ in range(4)]
         for each in waiting:
-            each.setblocking(False)  # noqa: FBT003
+            each.setblocking(False)
             each.connect_ex(address)
         try:
             with pytest.raises(Unavailable, match="ConnectTimeout"):
@@ -99,7 +99,7 @@ def test_a_connection_that_is_never_taken_made_nothing(monkeypatch: pytest.Monke
 ])
 def test_a_handshake_that_fails_made_nothing(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "TIMEOUT", httpx2.Timeout(connect=0.3, read=5, write=5, pool=5))
-    with taken(act) as port, pytest.raises(Unavailable, match="Connect(Error|Timeout)"):
+    with taken(act) as port, pytest.raises(Unavailable, match=r"Connect(Error|Timeout)"):
         asked(f"https://127.0.0.1:{port}/v1", "create", order())
 
 
@@ -116,25 +116,25 @@ def test_a_certificate_that_nobody_vouches_for_made_nothing(own_tls: ssl.SSLCont
 
 
 def test_an_address_that_is_not_public_is_not_dialled() -> None:
-    with scripted(answer(job())) as server, closing(OpenAIRemote(
-            Opened(base_url=f"http://localhost:{server.port}/v1"), allow_private=False)) as client:
-        with pytest.raises(Unavailable, match="is not a public address"):
-            client.create(order())
+    with scripted(answer(job())) as server, pytest.raises(Unavailable, match="is not a public address"), closing(
+            OpenAIRemote(Opened(base_url=f"http://localhost:{server.port}/v1"), allow_private=False)) as client:
+        client.create(order())
     assert not server.requests
 
 
-def test_a_connection_that_ended_between_two_requests_is_not_used_for_the_second() -> None:
+def test_a_connection_that_ended_unnoticed_is_not_used_for_what_acts() -> None:
     once = answer({"data": []})
 
     def then_ends(connection: socket.socket) -> None:
         once(connection)
         connection.shutdown(socket.SHUT_RDWR)
 
-    with scripted(then_ends, answer(job())) as server, closing(OpenAIRemote(
+    with scripted(then_ends, answer(job()), answer(job())) as server, closing(OpenAIRemote(
             Opened(base_url=server.url), allow_private=True)) as client:
         client.models()
         client.create(order())
-    assert [request.method for request in server.requests] == ["GET", "POST"]
+        client.create(order())
+    assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
 
 
 @pytest.mark.parametrize("status", [429, 425, 421, 301, 307, 308])
@@ -276,8 +276,7 @@ def test_a_job_that_the_server_does_not_know_is_gone() -> None:
 
 
 def test_a_redirect_is_not_followed_with_the_key_in_hand() -> None:
-    with scripted(answer(job())) as other:
-        with pytest.raises(Unavailable, match="redirects are not followed"), scripted(
-                answer(b"", 307, location=other.url)) as server:
-            asked(server.url, "create", order())
+    with scripted(answer(job())) as other, pytest.raises(Unavailable, match="redirects are not followed"), scripted(
+            answer(b"", 307, location=other.url)) as server:
+        asked(server.url, "create", order())
     assert not other.requests

@@ -1,6 +1,5 @@
 """A project with a credential at a scripted server, jobs that it pays for, and time that passes when told."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +60,7 @@ class PayingHouse:
         return make_job(self.tenant, status, model=MODEL, training_file=file_id, **body)
 
     def run(self, kind: Work, subject: str) -> bool:
-        """Run one item as a worker would, if it is due; a worker that is killed over it is gone, and so is its lease."""
+        """Run one item, if it is due, as a worker would; one that is killed over it is gone, and so is its lease."""
         with transaction(self.tenant.scope) as session:
             item = session.execute(text("select id from work_items where kind = :kind and subject = :subject"),
                                    {"kind": kind.value, "subject": subject}).scalar()
@@ -140,5 +139,3 @@ def found_house(tenant: Tenant, server: ScriptedServer) -> PayingHouse:
         credential = credentials.create(session, Owner(tenant.organization_id, tenant.project_id), body, by="key_test")
     return PayingHouse(tenant, server, credential.id)
 
-
-Freeze = Callable[[], None]

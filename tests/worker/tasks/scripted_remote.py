@@ -60,9 +60,6 @@ class ScriptedServer:
     files: dict[str, bytes] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     lists_new_jobs: bool = True
-    bills_cancelled: bool = False
-    age: timedelta = timedelta(0)
-    "How far its clock is behind: what is made now was made so long ago."
 
     def fail(self, verb: str, *hows: str | Callable[[], None]) -> None:
         self.script[verb].extend(hows)
@@ -118,7 +115,7 @@ class ScriptedServer:
     def make(self, order: RemoteOrder, **changes: Any) -> Training:
         remote_id = f"ftjob-remote{len(self.trainings)}"
         job = RemoteJob(remote_id, "validating_files", RemoteState.WAITING, key=order.key, house=order.house,
-                        created_at=datetime.now(UTC) - self.age)
+                        created_at=datetime.now(UTC))
         training = self.trainings[remote_id] = Training(replace(job, **changes), order, listed=self.lists_new_jobs)
         return training
 
@@ -197,7 +194,7 @@ class ScriptedRemote:
         self._after(self._fate("find"))
         return tuple(each.job for each in self.server.made_for(key) if each.listed)
 
-    def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:
+    def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:  # noqa: ARG002 - two, always
         self._after(self._fate("jobs"))
         listed = [each.job for each in reversed(self.server.trainings.values()) if each.listed]
         start = next((place + 1 for place, job in enumerate(listed) if job.id == after), 0)
@@ -237,7 +234,7 @@ class ScriptedRemote:
         return self._order("resume", job_id, {"paused"}, "queued")
 
     def files(self, *, after: str | None = None, limit: int = 1000) -> Page[RemoteFile]:
-        return Page((), None)
+        raise NotImplementedError(after, limit)
 
     def content(self, file_id: str) -> Iterator[bytes]:
         self._after(self._fate("content"))

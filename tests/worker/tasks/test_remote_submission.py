@@ -1,12 +1,12 @@
 """A job is sent once: whatever happens around the one request that costs money, at most one training is paid for."""
 
 import pytest
+from sqlalchemy import text
 
 from service.jobs.states import JobStatus
+from service.kit.database import transaction
 from tests.worker.tasks.paying_house import PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer
-
-ANSWERED = {"attempt": "live", "created": 1}
 
 
 def settle(paying: PayingHouse, job_id: str, *, rounds: int = 40) -> None:
@@ -234,8 +234,5 @@ class TestFiles:
 
     @staticmethod
     def told(paying: PayingHouse, query: str) -> str:
-        from sqlalchemy import text
-
-        from service.kit.database import transaction
         with transaction(paying.tenant.scope) as session:
             return str(session.execute(text(query)).scalar_one())

@@ -46,8 +46,8 @@ class OpenAIRemote:
 
     def __init__(self, credential: Credential, *, allow_private: bool) -> None:
         answers = Answers(credential.secret)
-        self._http = httpx2.Client(transport=Transport(answers, self._key(credential.secret), allow_private=allow_private),
-                                   timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        transport = Transport(answers, self._key(credential.secret), allow_private=allow_private)
+        self._http = httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
         self._client = self._opened(credential)
         self._caller = Caller(answers)
 

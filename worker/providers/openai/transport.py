@@ -30,17 +30,24 @@ _TROUBLE = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.Protoc
 
 
 class Transport(httpx2.BaseTransport):
-    """Under the SDK's client; `key` is the header that opens the door. Bodies are read whole here, except of downloads, which are read as they are used."""
+    """Under the SDK's client; `key` is the header that opens the door.
+
+    Bodies are read whole here, except those of downloads, which are read as they are used.
+    """
 
     def __init__(self, answers: Answers, key: tuple[str, str], *, allow_private: bool) -> None:
         self._answers, self._key = answers, key
         self._exchanges = Exchanges()
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=_tls(), max_connections=16, max_keepalive_connections=2, keepalive_expiry=5.0, retries=0,
-            network_backend=Backend(self._exchanges, allow_private=allow_private))
+        backend = Backend(self._exchanges, allow_private=allow_private)
+        # What acts gets a connection of its own: one that was used may have ended without our knowing it yet, and then
+        # nobody could tell whether the server acted.
+        self._pools = {reads: httpcore2.ConnectionPool(
+            ssl_context=_tls(), max_connections=16, max_keepalive_connections=2 if reads else 0, keepalive_expiry=5.0,
+            retries=0, network_backend=backend) for reads in (True, False)}
 
     def close(self) -> None:
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path))
@@ -48,7 +55,7 @@ class Transport(httpx2.BaseTransport):
         exchange = Exchange(_GRACE)
         self._exchanges.current = exchange
         try:
-            answer = self._pool.handle_request(_for_the_wire(request, self._key))
+            answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._key))
             exchange.room = LARGEST_CONTENT if streamed else LARGEST_ANSWER
             good = 200 <= answer.status < 300
             headers = _headers(answer)
