@@ -172,6 +172,12 @@ def child_environment(**overrides: str | None) -> dict[str, str]:
     return inherited | {name: value for name, value in changed.items() if value is not None}
 
 
+def environment_secret(variable: str) -> SecretStr | None:
+    """A secret that somebody keeps in a variable of their own naming; None where it is not set or empty."""
+    value = os.environ.get(variable, "")  # noqa: TID251 - as above
+    return SecretStr(value) if value else None
+
+
 def adopt(**values: str) -> None:
     """Change settings of this process and of what it starts, as in `adopt(port="8081")`."""
     os.environ.update({f"TUNEWORKS_{name.upper()}": value for name, value in values.items()})  # noqa: TID251 - as above

@@ -13,8 +13,8 @@ class JobNotFound(NotFound):
 
     code = "fine_tune_not_found"
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
+    def __init__(self, job_id: str, *, param: str = "fine_tune_id") -> None:
+        super().__init__(f"Could not find fine tune: {job_id}", param=param)
 
 
 class PreflightNotFound(NotFound):
@@ -123,6 +123,23 @@ class CredentialDoesNotFit(InvalidRequest):
     def __init__(self, credential: str, reason: str) -> None:
         super().__init__(f"Credential '{credential}' does not fit: {reason}. Leave 'credential' out, or name another of"
                          " GET /v1/credentials.", param="credential")
+
+
+class NotRetrainable(InvalidRequest):
+    """An old job cannot be trained again as it was; `reason` is whole sentences."""
+
+    code = "not_retrainable"
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(f"Job {job_id} cannot be trained again. {reason}", param="fine_tune_id")
+
+
+class NoJobsNamed(InvalidRequest):
+    code = "no_jobs_named"
+
+    def __init__(self) -> None:
+        super().__init__("Name the jobs to train again in 'jobs', or all imported ones with 'all': true; not both.",
+                         param="jobs")
 
 
 class IntegrationNotSupported(InvalidRequest):

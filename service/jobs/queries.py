@@ -8,6 +8,7 @@ from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.catalog.tables import TunedModel
+from service.datasets.tables import DatasetVersion
 from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
 from service.jobs.states import JobStatus
@@ -52,6 +53,34 @@ def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata:
     elif metadata:
         query = query.where(Job.metadata_.contains(metadata))
     return paginate(session, query, Job, after=after, limit=limit)
+
+
+def imported(session: Session, *, after: str | None, limit: int) -> tuple[Sequence[Job], bool]:
+    """Jobs that another server trained and that succeeded, oldest first."""
+    query = select(Job).where(Job.alias.is_not(None), Job.status == JobStatus.SUCCEEDED)
+    return paginate(session, query, Job, after=after, limit=limit, order="asc")
+
+
+def lock_all(session: Session, job_ids: Sequence[str]) -> Sequence[Job]:
+    """These jobs as they are now, oldest first, held until the transaction ends; all who hold many begin there."""
+    return session.scalars(select(Job).where(Job.id.in_(list(job_ids))).order_by(Job.position).with_for_update(),
+                           execution_options={"populate_existing": True}).all()
+
+
+def living_successor(session: Session, old: Job, model: str) -> Job | None:
+    """The newest job that trains `old` again on this model, or has done so well."""
+    if not old.successors:
+        return None
+    return session.scalar(select(Job).where(
+        Job.id.in_(old.successors), Job.model == model,
+        Job.status.not_in([JobStatus.FAILED, JobStatus.CANCELLED])).order_by(Job.position.desc()).limit(1))
+
+
+def is_built(session: Session, file_id: str) -> bool:
+    """Whether the file is that of a version which is being built."""
+    return session.scalar(select(DatasetVersion.id).where(
+        DatasetVersion.file_id == file_id, DatasetVersion.status == "building",
+        DatasetVersion.deleted_at.is_(None)).limit(1)) is not None
 
 
 def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:

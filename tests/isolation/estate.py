@@ -23,6 +23,7 @@ from tests.isolation.rows import fill
 
 Rows = dict[str, dict[str, Any]]
 MAKERS: dict[str, Callable[[Rows], str]] = {
+    "import_id": lambda rows: rows["imports"]["id"],
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],

@@ -26,6 +26,7 @@ from service.jobs.operations.recording import (
     stop_requested,
 )
 from service.jobs.operations.requests import cancel, create, pause, resume, retrieve
+from service.jobs.operations.retraining import retrain, retrain_many
 from service.jobs.operations.transitions import transition
 
 __all__ = [
@@ -52,6 +53,8 @@ __all__ = [
     "record_progress",
     "record_success",
     "resume",
+    "retrain",
+    "retrain_many",
     "retrieve",
     "retrieve_preflight",
     "shown",

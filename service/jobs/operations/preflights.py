@@ -71,6 +71,15 @@ def _check_known(session: Session, name: str) -> None:
         raise ModelNotAvailable(name) from unknown
 
 
+def ask_for_counts(session: Session, body: PreflightCreate) -> None:
+    """The same for a body whose file is there."""
+    _ask_for_counts(session, body.training_file, body)
+
+
+def verdict_of(report: schemas.PreflightReport) -> schemas.Verdict:
+    return judging.verdict_of(report.reasons)
+
+
 def _ask_for_counts(session: Session, file_id: str, body: PreflightCreate) -> None:
     """By every tokenizer that a candidate reads with, besides the one that every report counts by."""
     for name in [body.model, *body.candidates]:

@@ -23,7 +23,7 @@ from service.jobs.errors import (
     WrongState,
 )
 from service.jobs.operations import judging, placing, preflights, remote
-from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
+from service.jobs.operations.asking import asked_files, asked_method, asked_tuning, old_names
 from service.jobs.operations.policies import check_policy, life_policies
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas.jobs import JobCreate
@@ -62,6 +62,7 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
               model_code=random_text(8))
     if body.metadata is not None:  # an explicit None would be stored as JSON's null, not as SQL's
         job.metadata_ = dict(body.metadata)
+    job.original = old_names(session, job)
     preflights.link(session, job, body, body.preflight)
     session.add(job)
     session.flush()

@@ -12,6 +12,7 @@ from service.events import operations as events
 from service.events.types import EventType
 from service.jobs import queries
 from service.jobs.errors import InvalidTransition, JobNotFound
+from service.jobs.operations.mapping import map_now
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, JobEvent
 from service.kit.database import database_now
@@ -91,6 +92,8 @@ def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: b
     if to is JobStatus.QUEUED and not is_sent:
         work = Work.TRAIN_JOB if job.provider == "local" else Work.SUBMIT_JOB
         enqueue(session, work, job.id, project_id=job.project_id)
+    if to is JobStatus.SUCCEEDED and job.answers_for is not None:
+        map_now(session, job)
     if to in _PUBLIC:
         events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
     return job

@@ -38,6 +38,8 @@ class Home:
     simulator: Simulator
     credential_id: str
     calls: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    cut: set[tuple[Any, ...]] = field(default_factory=set)
+    "Calls over which a worker was killed."
     before: Callable[[], None] = lambda: None
     "Called before and after every call to the server; may raise Killed."
 
@@ -110,7 +112,7 @@ class Home:
 
     # -- the server, watched -----------------------------------------------------------------------------
     def open(self, credential: OpenCredential) -> Remote:
-        return Watched(self, open_remote(credential))  # type: ignore[return-value]  # it passes on what there is
+        return Watched(self, open_remote(credential))
 
     def doubled(self) -> dict[tuple[Any, ...], int]:
         """Calls that were made more than once."""
@@ -130,11 +132,16 @@ class Watched:
             return verb
 
         def call(*given: Any, **named: Any) -> Any:
+            asked = (name, *given, *named.values())
             self._home.before()
-            self._home.calls[name, *given, *named.values()] += 1
-            answer = verb(*given, **named)
-            answer = list(answer) if name == "content" else answer
-            self._home.before()
+            self._home.calls[asked] += 1
+            try:
+                answer = verb(*given, **named)
+                answer = list(answer) if name == "content" else answer
+                self._home.before()
+            except Killed:
+                self._home.cut.add(asked)
+                raise
             return iter(answer) if name == "content" else answer
         return call
 
