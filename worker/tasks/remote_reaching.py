@@ -22,11 +22,14 @@ _LONGEST_SECONDS = 3600.0
 
 
 class Unreachable(Exception):
-    """The server cannot be asked now; `wait` is how long it is left alone, and the message is for the job's log."""
+    """The server cannot be asked now; `wait` is how long it is left alone, and the message is for the job's log.
 
-    def __init__(self, message: str, wait: timedelta) -> None:
+    `told` is what the server itself said.
+    """
+
+    def __init__(self, message: str, wait: timedelta, *, told: str = "") -> None:
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.told = wait, told
 
 
 class CutOff(Unreachable):
@@ -54,10 +57,10 @@ def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
         with unit_of_work(running.claim) as session:
             credentials.failing(session, credential_id, str(refused))
         raise Unreachable("Its server refuses the credential: update it, and the job goes on.",
-                          _soon(_REFUSED_SECONDS)) from refused
+                          _soon(_REFUSED_SECONDS), told=str(refused)) from refused
     except Unavailable as trouble:
         raise Unreachable("Its server does not take requests now; it is asked again.",
-                          _soon(trouble.retry_after or _TROUBLE_SECONDS)) from trouble
+                          _soon(trouble.retry_after or _TROUBLE_SECONDS), told=str(trouble)) from trouble
 
 
 def _soon(seconds: float) -> timedelta:
@@ -68,9 +71,10 @@ def _soon(seconds: float) -> timedelta:
 def wait(running: Running, attempt_id: str, trouble: Unreachable) -> timedelta | None:
     """Tell the job's log why it waits; it waits for ever only for what may come."""
     with unit_of_work(running.claim) as session:
-        if isinstance(trouble, CutOff) and remote_waiting.record_cut_off(session, attempt_id):
+        if isinstance(trouble, CutOff):
+            remote_waiting.record_cut_off(session, attempt_id)
             return None
-        remote_waiting.record_waiting(session, attempt_id, str(trouble))
+        remote_waiting.record_waiting(session, attempt_id, str(trouble), told=trouble.told)
     return trouble.wait
 
 

@@ -441,17 +441,23 @@ class TestCutOff:
         assert get(paying, job_id)["error"]["code"] == "credential_deleted"
         assert ([kind for kind, _ in paying.ledger()], server.calls) == (["hold", "release"], [])
 
-    def test_what_goes_on_there_is_left_as_it_is_until_it_is_cancelled(self, paying: PayingHouse) -> None:
+    @pytest.mark.parametrize(("is_cancelled", "status"), [(False, JobStatus.FAILED), (True, JobStatus.CANCELLED)])
+    def test_what_goes_on_there_ends_here_and_says_where_to_look(self, paying: PayingHouse, status: JobStatus,
+                                                                 is_cancelled: bool) -> None:  # noqa: FBT001
         job_id, _ = paying.sent()
         self.delete(paying)
+        if is_cancelled:
+            post(paying, f"{job_id}/cancel")
         paying.follow(job_id)
-        assert (paying.status(job_id), paying.attempt(job_id).state) == (JobStatus.QUEUED, "live")
-        assert "Its credential was deleted" in paying.log(job_id)
-        post(paying, f"{job_id}/cancel")
-        paying.pass_time(hours=1)
-        paying.follow(job_id)
-        assert (paying.status(job_id), paying.attempt(job_id).state) == (JobStatus.CANCELLED, "ended")
-        assert "could not be told" in paying.log(job_id)
+        assert (paying.status(job_id), paying.attempt(job_id).state) == (status, "ended")
+        assert f"metadata value {paying.attempt(job_id).key}" in paying.log(job_id)
+        assert [kind for kind, _ in paying.ledger()] == ["hold", "release"]
+
+    def test_why_it_waits_is_told_in_the_servers_words(self, paying: PayingHouse, server: ScriptedServer) -> None:
+        job_id = paying.job()
+        server.fail("create", "unavailable")
+        paying.submit(job_id)
+        assert "It says: 503" in paying.log(job_id)
 
     def test_a_server_that_cannot_be_asked_for_long_is_told_of(self, paying: PayingHouse,
                                                                server: ScriptedServer) -> None:
