@@ -22,6 +22,7 @@ from tests.worker.providers.scripted import (
     scripted,
     silence,
 )
+from worker.providers.compatible.remote import CompatibleRemote
 from worker.providers.openai import remote, transport
 from worker.providers.openai.remote import OpenAIRemote
 from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable, UploadProgress
@@ -226,6 +227,12 @@ def test_an_ambiguous_request_is_sent_once() -> None:
 def test_a_lost_answer_to_a_verb_is_ambiguous_too(verb: str) -> None:
     with scripted(reset) as server, pytest.raises(Ambiguous):
         asked(server.url, verb, JOB_ID)
+
+
+def test_a_conflict_over_a_key_may_have_made_something() -> None:
+    with scripted(refusal(409, "A request with this Idempotency-Key is under way.")) as server, closing(
+            CompatibleRemote(Opened(base_url=server.url), allow_private=True)) as client, pytest.raises(Ambiguous):
+        client.create(order())
 
 
 # -- what only reads makes nothing ---------------------------------------------------------------------

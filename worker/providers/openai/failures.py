@@ -3,6 +3,7 @@
     nothing was written                              Unavailable     no connection, no name, no TLS, refused address
     written, then no answer that can be read         Ambiguous       reset, time-out, cut or garbled 2xx
     5xx, 408, 3xx that may follow an effect          Ambiguous
+    409 to an Idempotency-Key                        Ambiguous       the same request may be under way
     429, 425, 301, 307, 308                          Unavailable     told before anything was done
     401, 403                                         AccessRefused   403 with a reason that lies in the order: Refused
     404 in the API's own envelope, about an id       Gone
@@ -35,10 +36,14 @@ _LONGEST_WAIT = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an answer answers: whether only to read, and whether about one thing by its id."""
+    """What an answer answers."""
 
     reads: bool
-    of_one: bool
+    "It only asked."
+    of_one: bool = False
+    "About one thing, by its id."
+    keyed: bool = False
+    "With an Idempotency-Key."
 
 
 def lost(asked: Asked, reason: str, *, written: bool) -> RemoteError:
@@ -65,7 +70,8 @@ def answered(asked: Asked, status: int, headers: Mapping[str, str], body: bytes,
     if status in _MOVED:
         return Unavailable(f"The server answered {status} and names another address; redirects are not followed. Store"
                            " the credential with the base URL that answers itself.")
-    if status < 400 or status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
+    is_doubled = status == HTTPStatus.CONFLICT and asked.keyed
+    if status < 400 or status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT or is_doubled:
         if asked.reads:
             return Unavailable(message, wait)
         return Ambiguous(f"The server may or may not have acted. It answered {status}: {message}")
