@@ -273,9 +273,29 @@ def test_a_closed_door_is_told_apart_from_a_refusal(status: int) -> None:
         created(refusal(status, "Incorrect API key provided: sk-ca***2b.", code="invalid_api_key"))
 
 
-def test_a_403_about_the_order_leaves_the_credential_alone() -> None:
-    with pytest.raises(Refused):
-        created(refusal(403, "Project has no access to the model.", code="model_not_found"))
+@pytest.mark.parametrize(("message", "code"), [
+    ("Project has no access to the model.", "model_not_found"),
+    ("Your organization can no longer create fine-tuning jobs.", None),
+    ("Your organization can no longer do this.", "fine_tuning_unavailable"),
+])
+def test_a_403_about_the_order_leaves_the_credential_alone(message: str, code: str | None) -> None:
+    with pytest.raises(Refused, match=message):
+        created(refusal(403, message, code=code))
+
+
+@pytest.mark.parametrize(("message", "code"), [
+    ("You have insufficient permissions for this operation. Missing scopes: api.fine_tuning.jobs.", None),
+    ("You have insufficient permissions for this operation.", "missing_scope"),
+    ("Access denied due to Virtual Network rules.", "AccessDenied"), ("Forbidden", "403"),
+])
+def test_a_403_about_the_key_is_told_of_the_credential(message: str, code: str | None) -> None:
+    with pytest.raises(AccessRefused, match=message):
+        created(refusal(403, message, code=code))
+
+
+def test_a_question_that_is_forbidden_is_always_about_the_key() -> None:
+    with pytest.raises(AccessRefused):
+        looked(refusal(403, "No fine-tuning for you.", code="odd"))
 
 
 def test_a_job_that_the_server_does_not_know_is_gone() -> None:
