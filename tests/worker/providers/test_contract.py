@@ -353,7 +353,8 @@ def test_a_job_is_paused_and_resumed_where_it_can_be(stand: Stand, remote: Remot
 
 def test_a_job_that_is_not_there_is_gone(stand: Stand, remote: Remote) -> None:
     unknown = "ftjob-0123456789abcdefghijklmn"
-    asks: list[Callable[[str], object]] = [remote.retrieve, remote.cancel, lambda job_id: remote.events(job_id, until=None)]
+    asks: list[Callable[[str], object]] = [remote.retrieve, remote.cancel]
+    asks.append(lambda job_id: remote.events(job_id, until=None))
     asks += [remote.pause, remote.resume] * stand.can.pauses + [remote.checkpoints] * stand.can.checkpoints
     for ask in asks:
         with pytest.raises(Gone):
