@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
                                 " seconds; it then takes a factor.")
 
+    # -- imports ---------------------------------------------------------------------------------------
+    import_requests_per_second: float = Field(
+        8.0, gt=0, description="An import asks the server that it reads at most so often a second.")
+
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
         default=False, description="Allow http:// and loopback or private addresses (development only).")
@@ -132,6 +136,12 @@ class Settings(BaseSettings):
         default_factory=lambda: {"waiting": 24.0, "running": 96.0, "paused": 720.0, "unknown": 24.0},
         description="A job that stays in one state at its server for longer is told of by the event"
                     " fine_tuning.job.stuck; as JSON, with any of these states.")
+    poll_requests_per_second: float = Field(
+        5.0, gt=0, description="How many requests a second a poller makes with one credential, in the long run.")
+    poll_timeout_seconds: float = Field(
+        20.0, gt=0, description="A poller waits so long for one answer, in seconds; less than half of its lease.")
+    poll_lease_seconds: float = Field(
+        60.0, gt=0, description="The jobs that a killed poller held are polled by another after so long.")
 
     # -- everything else -------------------------------------------------------------------------------
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")

@@ -195,6 +195,8 @@ class RemoteAttempt(Tenanted, Positioned, Base):
               postgresql_where=text("state in ('intended', 'sending', 'unknown', 'live')")),
         Index("ix_remote_jobs_due", "next_poll_at", postgresql_where=text("next_poll_at is not null")),
         Index("ix_remote_jobs_credential", "project_id", "credential_id"),
+        Index("ix_remote_jobs_polled", "credential_id", "next_poll_at",
+              postgresql_where=text("next_poll_at is not null")),
     )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
@@ -221,6 +223,8 @@ class RemoteAttempt(Tenanted, Positioned, Base):
     next_poll_at: Mapped[datetime | None]
     "Null while there is nothing to poll."
     poll_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    poll_lease: Mapped[str | None]
+    "The poller's turn that looks at it now, until `next_poll_at`; see worker/poller/claiming.py."
     followed_until: Mapped[str | None]
     "Id of the last mirrored event."
     next_follow_at: Mapped[datetime | None]

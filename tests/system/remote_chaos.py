@@ -1,0 +1,111 @@
+"""The long run of blows for remote training: thousands of jobs at a simulated server, then both ledgers compared.
+
+    python -m tests.system.remote_chaos [--seed N] [--jobs 2000] [--kills 60]
+
+Three in ten creations get no answer, and everything is killed in turn. Exits with 1 when anything was lost, doubled
+or paid twice. The same seed chooses the same blows; when they land is the machine's affair.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import versions
+from tests.fixtures.receiver import Receiver, receiving
+from tests.fixtures.whole_house import until
+from tests.remote.control import Simulator
+from tests.system.remote_campaign import AMBIGUOUS, Campaign
+from tests.system.remote_house import BLOWS, RemoteHouse, RemoteNemesis, remote_house
+from tests.system.remote_judging import Verdict, judge
+
+_PAUSE = (2.0, 8.0)
+_END_SECONDS = 1800.0
+
+
+def make_trouble(simulator: Simulator, seed: int) -> list[str]:
+    """The faults that stay for the whole run; ids of those that strike creations."""
+    creations = [simulator.fault(do, method="POST", path="/fine_tuning/jobs$", probability=share, seed=seed, **how)
+                 for do, share, how in AMBIGUOUS]
+    simulator.fault("reset_after", method="POST", path="/files$", probability=0.1, seed=seed)
+    simulator.fault(429, method="GET", path="/fine_tuning/jobs", probability=0.02, retry_after=1, seed=seed)
+    simulator.fault(500, method="GET", path="/fine_tuning/jobs", probability=0.02, seed=seed)
+    simulator.fault("truncate", method="GET", path="/(events|checkpoints|content)", probability=0.02, seed=seed)
+    simulator.fault("reset_after", method="POST", path="/(cancel|pause|resume)$", probability=0.1, seed=seed)
+    simulator.behave(failing_share=0.02)
+    return creations
+
+
+def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, kills: int,
+             blows: Sequence[str] = BLOWS, pause: tuple[float, float] = _PAUSE) -> tuple[Verdict, RemoteNemesis]:
+    client = place.client()
+    client.webhooks.create(name="chaos", url=f"{receiver.url}/hook", event_types=[
+        "fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"])
+    creations = make_trouble(place.simulator, seed)
+    nemesis, order = RemoteNemesis(place, seed, blows), Campaign(client, jobs, seed)
+    for _ in range(kills):
+        time.sleep(nemesis.random.uniform(*pause))
+        nemesis.strike()
+        order.meddle()
+    order.wait_created()
+    late = ""
+    try:
+        until(order.all_ended, _END_SECONDS, "all jobs end")
+    except pytest.fail.Exception as failure:
+        late = f"{failure}: {[job for job, status in order.statuses.items() if status not in order.jobs[job]][:5]}"
+    struck = sum(place.simulator.struck(each) for each in creations)
+    place.simulator.clear_faults()
+    verdict = judge(client, place.simulator, receiver, order.jobs)
+    verdict.broken += [late] if late else []
+    verdict.counts["creations asked for"] = place.simulator.ledger().requests.get("POST /v1/fine_tuning/jobs", 0)
+    verdict.counts["of them without a readable answer"] = struck
+    return verdict, nemesis
+
+
+def show(verdict: Verdict, nemesis: RemoteNemesis) -> None:
+    blows = Table("blow", "struck", title="Blows")
+    for name, count in sorted(nemesis.struck.items()):
+        blows.add_row(name, str(count))
+    counts = Table("what", "count", title="What came of it")
+    for what, count in verdict.counts.items():
+        counts.add_row(what, str(count))
+    books = Table("ledger", "here", "there", title="The books")
+    for what, (here, there) in verdict.books.items():
+        books.add_row(what, here, there)
+    console = Console(width=100)
+    console.print(blows, counts, books)
+    for fault in verdict.broken[:40]:
+        console.print(f"BROKEN: {fault}", style="red", markup=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.system.remote_chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--keep", action="store_true", help="leave the house's directory behind, to read its logs")
+    given = parser.parse_args()
+    print(f"remote chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)  # noqa: T201
+    directory = Path(tempfile.mkdtemp(prefix="remote-chaos-"))
+    since = time.monotonic()
+    with remote_house(directory) as place, receiving() as receiver:
+        verdict, nemesis = campaign(place, receiver, seed=given.seed, jobs=given.jobs, kills=given.kills)
+    show(verdict, nemesis)
+    print(f"{time.monotonic() - since:.0f} seconds", flush=True)  # noqa: T201
+    if verdict.broken or given.keep:
+        print(f"The house's logs are kept in {directory}.")  # noqa: T201
+    else:
+        shutil.rmtree(directory)
+    return 1 if verdict.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The poller: arithmetic, pages, turns, and a whole process, against servers that behave and servers that do not."""
