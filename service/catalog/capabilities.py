@@ -4,6 +4,7 @@
     methods           sft      all        all        sft, dpo     sft
     pause, resume     yes      yes        yes        yes          no
     checkpoints       yes      yes        yes        yes          no
+    trained tokens    yes      yes        yes        yes          no       told at the end
     seed              yes      yes        yes        yes          no
     longest suffix    64       64         18         64           40
     metadata          16       14         14         14           14       pairs that reach the server
@@ -72,6 +73,8 @@ class Capabilities:
     chat: Chat
     pauses: bool = True
     checkpoints: bool = True
+    tells_tokens: bool = True
+    "Whether an ended job says how many tokens were trained; where not, the estimate is what is billed here."
     seeds: bool = True
     tunings: bool = False
     "Whether a job may name its tuning (rank, layers); others choose themselves."
@@ -141,7 +144,8 @@ BY_PROVIDER: Mapping[str, Capabilities] = MappingProxyType({each.provider: each 
     Capabilities("azure", _ALL, "by_deployment", longest_suffix=18, suffix=r"[A-Za-z0-9][A-Za-z0-9-]*",
                  largest_file=512 * MiB),
     Capabilities("compatible", _SFT_DPO, "by_name"),
-    Capabilities("bedrock", _SFT, "none", pauses=False, checkpoints=False, seeds=False, longest_suffix=40,
+    Capabilities("bedrock", _SFT, "none", pauses=False, checkpoints=False, tells_tokens=False,
+                 seeds=False, longest_suffix=40,
                  suffix=r"[A-Za-z0-9][A-Za-z0-9-]*"),
 )})
 

@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 from service.catalog.capabilities import Capabilities, of
 from service.jobs.plans import RemoteOrder
 from tests.remote.control import Simulator
 from tests.remote.estate import lines
+from tests.worker.providers.bedrock import account as bedrock
+from tests.worker.providers.bedrock.account import Account
+from tests.worker.providers.bedrock.orders import chat
+from tests.worker.providers.bedrock.orders import order as bedrock_order
 from tests.worker.providers.bodies import Opened
 from worker.providers.opening import open_remote
 from worker.providers.remote import Remote, Source, UploadProgress
+
+ON_THE_SIMULATOR = ("openai", "azure", "compatible")
+PROVIDERS = (*ON_THE_SIMULATOR, "bedrock")
 
 
 @dataclass
@@ -46,11 +54,23 @@ class Stand(Protocol):
     def order(self, training_file: str, **changes: Any) -> RemoteOrder: ...
 
     def move(self, job_id: str, status: str) -> None:
-        """Let the server carry a job on to `running`, `succeeded` or `failed`."""
+        """Let the server carry a job on to `running`, `succeeded`, `failed`, or the end of its being cancelled."""
         ...
 
     def lives(self, key: str) -> int:
         """How many jobs the server made for a key."""
+        ...
+
+    def key(self, number: int = 1) -> str:
+        """The key of an attempt, in the form that this provider's clients are given."""
+        ...
+
+    def lose_the_answer(self) -> None:
+        """The next creation takes effect, and its answer is lost."""
+        ...
+
+    def be_out_of_reach(self) -> None:
+        """The next creation does not arrive."""
         ...
 
 
@@ -72,7 +92,7 @@ class SimulatorStand:
 
     def order(self, training_file: str, **changes: Any) -> RemoteOrder:
         given: dict[str, Any] = {
-            "job_id": "ftjob-ours", "key": "key-1", "house": "org_ours", "model": "gpt-4o-mini-2024-07-18",
+            "job_id": "ftjob-ours", "key": self.key(), "house": "org_ours", "model": "gpt-4o-mini-2024-07-18",
             "training_file": training_file, "validation_file": None, "suffix": "mine", "seed": 42,
             "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
             "metadata": {"team": "red"}}
@@ -81,8 +101,64 @@ class SimulatorStand:
     def move(self, job_id: str, status: str) -> None:
         self.simulator.move(job_id, status)
 
+    def key(self, number: int = 1) -> str:
+        return f"key-{number}"
+
+    def lose_the_answer(self) -> None:
+        self.simulator.fault("reset_after", method="POST", path="jobs", count=1)
+
+    def be_out_of_reach(self) -> None:
+        self.simulator.refuse()
+
     def lives(self, key: str) -> int:
         return len(self.simulator.ledger().by().get(key, []))
+
+
+@dataclass
+class BedrockStand:
+    account: Account
+    provider: str = "bedrock"
+
+    @property
+    def can(self) -> Capabilities:
+        return of(self.provider)
+
+    def open(self, secret: str | None = None) -> Remote:
+        if secret is not None:
+            self.account.fail("ListFoundationModels", "denied")  # moto looks at no signature
+        return open_remote(bedrock.credential(secret=secret or bedrock.SECRET))
+
+    def data(self) -> Lines:
+        return Lines(chat(12))
+
+    def order(self, training_file: str, **changes: Any) -> RemoteOrder:
+        given: dict[str, Any] = {
+            "key": self.key(), "house": "org_ours", "metadata": {"team": "red"}, "suffix": "mine",
+            "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}}}
+        return bedrock_order(training_file, **given | changes)
+
+    def move(self, job_id: str, status: str) -> None:
+        job = next(job for job in self.account.jobs.values() if job.job_arn == job_id)
+        job.status = {"running": "InProgress", "succeeded": "Completed", "failed": "Failed",
+                      "cancelled": "Stopped"}[status]
+        if status == "failed":
+            job.failure_message = "The data could not be read."
+        if status == "succeeded":
+            rows = "".join(f"{step},0,{2 / (step + 1)},3.4\n" for step in range(20))
+            self.account.put_output(job.job_name, "training_artifacts/step_wise_training_metrics.csv",
+                                    "step_number,epoch_number,training_loss,perplexity\n" + rows)
+
+    def key(self, number: int = 1) -> str:
+        return f"proj-contract-{UUID(int=number).hex}"
+
+    def lose_the_answer(self) -> None:
+        self.account.fail("CreateModelCustomizationJob", "reset_after")
+
+    def be_out_of_reach(self) -> None:
+        self.account.fail("CreateModelCustomizationJob", "unreached")
+
+    def lives(self, key: str) -> int:
+        return int(key in self.account.jobs)
 
 
 def sent(remote: Remote, source: Source) -> str:

@@ -5,12 +5,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.worker.providers.bodies import JOB_ID, Opened, job, order
+from tests.worker.providers.bodies import JOB_ID, Bytes, Opened, job, order
 from tests.worker.providers.scripted import (
     Act,
     Scripted,
@@ -23,7 +24,7 @@ from tests.worker.providers.scripted import (
 )
 from worker.providers.openai import remote, transport
 from worker.providers.openai.remote import OpenAIRemote
-from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable
+from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable, UploadProgress
 
 
 def asked(url: str, verb: str, *given: Any) -> None:
@@ -280,3 +281,25 @@ def test_a_redirect_is_not_followed_with_the_key_in_hand() -> None:
             answer(b"", 307, location=other.url)) as server:
         asked(server.url, "create", order())
     assert not other.requests
+
+
+# -- and over TLS --------------------------------------------------------------------------------------
+def test_over_tls_jobs_are_made_and_files_arrive_whole(own_tls: ssl.SSLContext, certificate: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(transport, "_tls", lambda: trusting)
+    stored = answer({"id": "file-1", "bytes": 3_000_000})
+    with scripted(stored, answer(job()), tls=own_tls) as server:
+        url = server.url.replace("http:", "https:")
+        with closing(OpenAIRemote(Opened(base_url=url), allow_private=True)) as client:
+            list(client.upload(Bytes(3_000_000), UploadProgress()))
+        asked(url, "create", order())
+    assert server.requests[0].body.count(b"x" * 3_000_000) == 1
+
+
+def test_over_tls_a_reset_after_the_request_is_ambiguous_too(own_tls: ssl.SSLContext, certificate: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(transport, "_tls", lambda: trusting)
+    with scripted(reset, tls=own_tls) as server, pytest.raises(Ambiguous):
+        asked(server.url.replace("http:", "https:"), "create", order())
