@@ -63,6 +63,13 @@ def named(session: Session, name: str) -> Credential | None:
     return session.scalar(query.order_by(Credential.project_id.is_(None), Credential.position.desc()).limit(1))
 
 
+def compatible(session: Session) -> Sequence[Credential]:
+    """Those for compatible servers; of two with one name, the project's own, which is the one that is used."""
+    found = candidates(session, "compatible", None)
+    first = {each.name: each for each in reversed(found)}
+    return [each for each in found if first[each.name] is each]
+
+
 def current_data_key(session: Session, organization_id: str, project_id: str | None) -> DataKey | None:
     """Held until the transaction ends, so that nobody retires it under what is being encrypted with it."""
     owner = DataKey.project_id.is_(None) if project_id is None else DataKey.project_id == project_id

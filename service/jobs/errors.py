@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from service.catalog.capabilities import Obstacle
 from service.datasets.validation.examination import NEEDS_VALIDATION
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
@@ -71,6 +72,13 @@ class ModelDiesTooSoon(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, param="model")
+
+
+class ProviderCannot(InvalidRequest):
+    """The provider of the model would refuse the job, or do something else than was asked."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message, code=obstacle.code, param=obstacle.param)
 
 
 class WrongState(InvalidRequest):

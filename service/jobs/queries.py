@@ -1,6 +1,6 @@
 """Questions about jobs, and about the files that they stand on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -100,6 +100,13 @@ def usable_file(session: Session, file_id: str) -> File | None:
     return session.scalar(select(File).where(
         File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
+
+
+def sizes(session: Session, files: Mapping[str, str]) -> dict[str, int]:
+    """Bytes of files by what stands for them: {"training_file": id} → {"training_file": bytes}."""
+    found = session.scalars(select(File).where(File.id.in_(set(files.values()))))
+    bytes_of = {file.id: file.bytes for file in found}
+    return {name: bytes_of[file_id] for name, file_id in files.items() if file_id in bytes_of}
 
 
 def training_policy(session: Session, project_id: str) -> dict[str, Any] | None:

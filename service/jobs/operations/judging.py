@@ -91,10 +91,7 @@ def _days(left: timedelta) -> str:
 
 
 def about_method(entry: BaseModelEntry, method: MethodName) -> Iterator[Reason]:
-    """Whether this house trains the model at all, and in this way."""
-    if not entry.is_trained_here:
-        yield block("model_not_available", f"No provider of this house trains {entry.id} (its provider is"
-                    f" {entry.provider}).", "model")
+    """Whether the model can be trained in this way."""
     if method not in entry.methods:
         supported = ", ".join(entry.methods) or "none"
         yield block("fine_tuning_method_not_available", f"Model {entry.id} does not support the {method} fine-tuning"

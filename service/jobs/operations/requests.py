@@ -1,7 +1,7 @@
 """What callers ask of jobs: create, cancel, pause, resume."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from sqlalchemy.orm import Session
@@ -12,18 +12,17 @@ from service.catalog.base_models import BaseModelEntry
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
 from service.catalog.retirement import LifePolicy
-from service.credentials import operations as credentials
 from service.jobs import queries
 from service.jobs.errors import (
-    CredentialDoesNotFit,
     IntegrationNotSupported,
     JobNotFound,
     MissingValidationFile,
     ModelDiesTooSoon,
+    ProviderCannot,
     StillPausing,
     WrongState,
 )
-from service.jobs.operations import judging, preflights, remote
+from service.jobs.operations import judging, placing, preflights, remote
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
 from service.jobs.operations.policies import check_policy, life_policies
 from service.jobs.operations.transitions import Line, log, move
@@ -48,8 +47,11 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     _check_life(session, model.base, policies)
     if method.type == "reinforcement" and body.validation_file is None:
         raise MissingValidationFile
-    shown, credential_id = _method_and_credential(session, model, method, body.credential)
+    credential_id = placing.credential_for(session, model, body.credential)
+    shown = _shown_method(session, model, method)
     training, validation = asked_files(session, body)
+    _check_obstacles(session, model, body, {"training_file": training.file_id} | (
+        {"validation_file": validation.file_id} if validation else {}))
     check_policy(session, caller.project_id, training.file_id, validation.file_id if validation else None)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=shown,
@@ -69,23 +71,21 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     return job
 
 
-def _method_and_credential(session: Session, model: ResolvedModel, method: Method,
-                           wanted: str | None) -> tuple[JSONObject, str | None]:
-    """How the job is trained, as it shows it, and with what that is paid. Raises what does not fit."""
-    if model.base.provider == "local":
-        if wanted is not None:
-            raise CredentialDoesNotFit(wanted, f"{model.name} is trained in this house, which asks for none")
+def _shown_method(session: Session, model: ResolvedModel, method: Method) -> JSONObject:
+    """The method as the job shows it; which weights move is only said of what this house trains."""
+    if model.base.provider == placing.LOCAL:
         tuning = asked_tuning(session, model, method.supervised)
         catalog.check_tuning(model, tuning.type)
-        return method.shown(tuning), None
-    if method.supervised is not None and method.supervised.tuning is not None:
-        catalog.check_tuning(model, method.supervised.tuning.type)
-    credential = credentials.choose(session, model.base.provider, wanted or model.credential_id)
-    if model.credential_id is not None and credential.id != model.credential_id:
-        raise CredentialDoesNotFit(credential.name, f"{model.name} lies where another credential leads")
+        return method.shown(tuning)
     shown = method.shown()
     shown[method.type].pop("tuning", None)
-    return shown, credential.id
+    return shown
+
+
+def _check_obstacles(session: Session, model: ResolvedModel, body: JobCreate, files: Mapping[str, str]) -> None:
+    """Raises ProviderCannot for the first thing that the model's provider would refuse."""
+    for obstacle in placing.obstacles(model, body, asked_method(body), queries.sizes(session, files)):
+        raise ProviderCannot(obstacle)
 
 
 def _first_lines(job: Job) -> list[Line]:

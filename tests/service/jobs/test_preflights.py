@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from service.catalog import offers
 from service.catalog import operations as catalog
 from service.catalog.base_models import BUILT_IN, read
 from service.catalog.durations import Device
@@ -95,8 +96,8 @@ class TestCreate:
         assert mini["cost"]["low"] == 3 * per_epoch * 3
         assert mini["cost"]["high"] == 3 * (per_epoch + 2 * 40) * 3
         assert (mini["cost"]["source"], mini["cost"]["as_of"]) == ("OpenAI pricing page", "2026-11-22")
-        assert mini["verdict"] == "block"  # nobody here trains it
-        assert "model_not_available" in codes(mini)
+        assert mini["verdict"] == "block"  # nobody here pays for it
+        assert "no_credential" in codes(mini)
         assert reasoning["method_fits"] is False
         assert "fine_tuning_method_not_available" in codes(reasoning)
 
@@ -288,7 +289,7 @@ class TestWhatEndsBeforeItIsPrepared:
         for change, code in (({"training_ends": date(2026, 1, 1)}, "training_ended"),
                              ({"shutdown_date": date(2026, 1, 1)}, "model_shut_down")):
             retired = gone.model_copy(update=change)
-            monkeypatch.setattr(catalog, "find_base_model", lambda _, retired=retired: retired)
+            monkeypatch.setattr(offers, "find_base_model", lambda _, retired=retired: retired)
             file_id = file_of(tenant, different(20))
             [block] = [each for each in complete(tenant, ask(tenant, training_file=file_id)["id"])["reasons"]
                        if each["code"] == code]

@@ -19,8 +19,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
 
 
 @pytest.fixture
-def paying(own_catalog: Path, tenant: Tenant, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> PayingHouse:
+def paying(own_catalog: Path, tenant: Tenant, server: ScriptedServer) -> PayingHouse:
     write_catalog(own_catalog)
     base_models.forget_catalog()
-    monkeypatch.setattr(base_models, "PROVIDERS_HERE", frozenset({"local", "openai"}))
     return found_house(tenant, server)

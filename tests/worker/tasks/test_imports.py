@@ -8,7 +8,7 @@ import pytest
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
-from tests.worker.tasks.homecoming import Home, found_home, killing
+from tests.worker.tasks.homecoming import Home, found_home
 from worker.tasks import imports
 
 JOBS = "/v1/fine_tuning/jobs"
