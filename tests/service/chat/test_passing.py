@@ -328,3 +328,47 @@ class TestCallersThatLeave:
         hostile.answers = [answer]
         asyncio.run(asyncio.wait_for(ask_and_leave(), 60))
         assert left.wait(60)
+
+
+GONE = answers({"error": {"message": "The model does not exist", "code": "model_not_found"}}, 404)
+GOOD = answers({"model": "internal", "choices": []})
+
+
+class TestSuccessors:
+    def mapped(self, tenant: Tenant, model: str) -> None:
+        assert tenant.client.post("/v1/model_mappings", json={"model": model, "successor": MODEL}).status_code == 200
+
+    def test_a_dead_name_is_answered_by_its_successor_which_a_header_names(self, client: OpenAI, tenant: Tenant,
+                                                                           hostile: Receiver) -> None:
+        self.mapped(tenant, "ft:gone:acme::12345678")
+        hostile.answers = [GOOD, streams(chunk("Hi", "stop"))]
+        answer = client.chat.completions.with_raw_response.create(model="ft:gone:acme::12345678", messages=MESSAGES)
+        assert answer.headers["x-tuneworks-answered-by"] == MODEL
+        assert (answer.headers["deprecation"], answer.headers["sunset"]) == (
+            "@1791936000", "Thu, 14 Jan 2027 00:00:00 GMT")
+        assert answer.parse().model == MODEL
+        streamed = client.chat.completions.with_raw_response.create(model="ft:gone:acme::12345678", messages=MESSAGES,
+                                                                    stream=True)
+        assert streamed.headers["x-tuneworks-answered-by"] == MODEL
+        assert [each.model for each in streamed.parse()] == [MODEL]
+
+    def test_a_model_that_its_server_has_lost_is_answered_by_its_successor(self, client: OpenAI, tenant: Tenant,
+                                                                           hostile: Receiver) -> None:
+        credential = tenant.client.get("/v1/credentials").json()["data"][0]["id"]
+        register(tenant, "ft:lost", credential)
+        hostile.answers = [GONE]
+        with pytest.raises(NotFoundError) as gone:
+            ask(client, "ft:lost")
+        assert gone.value.code == "model_not_found"
+        self.mapped(tenant, "ft:lost")
+        hostile.answers = [GONE, GOOD]
+        assert ask(client, "ft:lost").model == MODEL
+        assert [json.loads(each.body)["model"] for each in hostile.requests[-2:]] == ["ft:lost", MODEL]
+
+    def test_a_model_that_lives_answers_for_itself(self, client: OpenAI, tenant: Tenant, hostile: Receiver) -> None:
+        register(tenant, "ft:lives", tenant.client.get("/v1/credentials").json()["data"][0]["id"])
+        self.mapped(tenant, "ft:lives")
+        hostile.answers = [GOOD]
+        answer = client.chat.completions.with_raw_response.create(model="ft:lives", messages=MESSAGES)
+        assert "x-tuneworks-answered-by" not in answer.headers
+        assert answer.parse().model == "ft:lives"
