@@ -54,8 +54,7 @@ class Campaign:
         self._asked: set[str] = set()
 
     def __str__(self) -> str:
-        ended = sum(status in ENDS for status in self.statuses.values())
-        return f"{len(self.jobs)} ordered, {ended} ended"
+        return f"{len(self.jobs)} ordered, {self.ended()} ended"
 
     def _upload(self, number: int) -> str:
         lines = chat_lines(EXAMPLES).replace(b"it is", f"in {number} it is".encode())
@@ -104,9 +103,12 @@ class Campaign:
         self.statuses = patiently(lambda: {job.id: str(job.status)
                                            for job in self.client.fine_tuning.jobs.list(limit=100)})
 
+    def ended(self) -> int:
+        return sum(status in ENDS for status in self.statuses.values())
+
     def going(self) -> int:
         """How many have not ended, as last looked at."""
-        return sum(status not in ENDS for status in self.statuses.values())
+        return len(self.statuses) - self.ended()
 
     def meddle(self, most: int = 10) -> None:
         """Cancel some jobs, pause others, and resume what is paused; whatever has just ended refuses, rightly."""

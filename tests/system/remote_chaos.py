@@ -28,6 +28,7 @@ from tests.system.remote_house import BLOWS, RemoteHouse, RemoteNemesis, remote_
 from tests.system.remote_judging import Verdict, judge
 
 _PAUSE = (2.0, 8.0)
+_LONGEST_PAUSE = 45.0
 _HELD_SECONDS = 300.0
 _END_SECONDS = 1800.0
 
@@ -58,6 +59,8 @@ def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, ki
     nemesis, order = RemoteNemesis(place, seed, blows), Campaign(client, jobs, seed)
     for number in range(1, kills + 1):
         time.sleep(nemesis.random.uniform(*pause))
+        if not is_held:
+            keep_pace(order, (number - 1) / kills)
         say(f"{number}/{kills} {nemesis.strike()}: {order}")
         order.meddle()
         if is_held and number == kills // 2:
@@ -77,6 +80,14 @@ def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, ki
     verdict.counts["creations asked for"] = place.simulator.ledger().requests.get("POST /v1/fine_tuning/jobs", 0)
     verdict.counts["of them without a readable answer"] = struck
     return verdict, nemesis
+
+
+def keep_pace(order: Campaign, share: float) -> None:
+    """Let the blows fall over the whole of the run, not on its beginning alone."""
+    deadline = time.monotonic() + _LONGEST_PAUSE
+    while order.ended() < share * order.wanted and time.monotonic() < deadline:
+        order.meddle(2)
+        time.sleep(3.0)
 
 
 def release(simulator: Simulator, order: Campaign, double: str) -> None:
