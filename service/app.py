@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from service.catalog import endpoints as models
 from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
+from service.chat.passing import Passing
 from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
@@ -74,9 +75,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.configure(settings().log_level)
     watch_parent()
     keyring.warm()
-    app.state.gateway = Gateway()
+    app.state.gateway, app.state.passing = Gateway(), Passing()
     yield
     await app.state.gateway.close()
+    await app.state.passing.close()
     engine().dispose()
 
 

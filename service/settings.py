@@ -3,7 +3,7 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     retirement_warning_days: int = Field(
         90, ge=0, description="A pre-flight warns of a model that shuts down, or whose training ends, within so many"
                               " days.")
+    retirement_action: Literal["warn", "refuse"] = Field(
+        "warn", description="What happens to jobs on such a model: warn, or refuse. A project's training policy may"
+                            " ask for more.")
     preflight_count_seconds: float = Field(
         30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
                                 " seconds; it then takes a factor.")

@@ -87,8 +87,16 @@ class BaseModelEntry(_Entry):
     "Learns from prompts and completions, not from chats."
     shape: Shape | None = None
     weights: Weights | None = None
+    deprecated: date | None = None
+    "The day since which everybody could know that it ends."
     training_ends: date | None = None
     shutdown_date: date | None = None
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> "BaseModelEntry":
+        if self.deprecated is not None and self.shutdown_date is not None and self.deprecated > self.shutdown_date:
+            raise ValueError(f"{self.id}: it is deprecated after it was shut down")
+        return self
 
     @model_validator(mode="after")
     def _local_models_have_weights(self) -> "BaseModelEntry":

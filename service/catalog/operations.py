@@ -126,6 +126,7 @@ def register_model(session: Session, *, project_id: str, job_id: str, step: int,
                        artifact_prefix=_as_prefix(artifact.prefix), manifest=artifact.manifest)
     session.add(tuned)
     session.flush()
+    watch_ends(session, project_id)
     return tuned
 
 
@@ -144,7 +145,13 @@ def register_remote_model(session: Session, *, project_id: str, job_id: str, ste
                        remote_name=name, credential_id=credential_id)
     session.add(tuned)
     session.flush()
+    watch_ends(session, project_id)
     return tuned
+
+
+def watch_ends(session: Session, project_id: str) -> None:
+    """Have the project told of the ends of its tuned models, from now on."""
+    enqueue(session, Work.ANNOUNCE_RETIREMENT, project_id, project_id=project_id)
 
 
 def discard(session: Session, tuned: TunedModel) -> None:

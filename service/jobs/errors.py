@@ -64,6 +64,15 @@ def told(problems: Sequence[str]) -> str:
     return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
 
 
+class ModelDiesTooSoon(InvalidRequest):
+    """The house or the project trains nothing that ends so soon."""
+
+    code = "model_retires_too_soon"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="model")
+
+
 class WrongState(InvalidRequest):
     """The job is in a state from which it cannot do that."""
 

@@ -1,6 +1,7 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
 from service.jobs.operations.erasure import delete_dataset, delete_version
+from service.jobs.operations.notices import headers
 from service.jobs.operations.preflights import (
     Comparison,
     NotCompared,
@@ -38,6 +39,7 @@ __all__ = [
     "create_preflight",
     "delete_dataset",
     "delete_version",
+    "headers",
     "next_step",
     "pause",
     "prepare",

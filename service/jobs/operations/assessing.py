@@ -1,7 +1,7 @@
 """Puts together what is known of a job before it begins: its files, and for each model what training it would be."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from service.catalog.errors import ModelNotFound, TuningNotAvailable
 from service.catalog.estimates import Estimate, Place, estimate
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
+from service.catalog.retirement import LifePolicy
 from service.datasets import operations as datasets
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.queries import reports as report_queries
@@ -25,7 +26,7 @@ from service.jobs.errors import TuningDoesNotFit
 from service.jobs.operations import judging
 from service.jobs.operations.asking import asked_method, asked_tuning
 from service.jobs.operations.judging import Reading, Role
-from service.jobs.operations.policies import problems_with
+from service.jobs.operations.policies import life_policies, problems_with
 from service.jobs.schemas.preflights import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason, Wait
 from service.kit.database import database_now
 
@@ -70,8 +71,8 @@ def assess(session: Session, project_id: str, body: PreflightCreate, *,
     """The whole report, of what is known by now; `is_final` when it is to be kept as it is."""
     files = readings(session, body)
     method = asked_method(body)
-    now = database_now(session)
-    candidates = [_candidate(session, name, method, files, now)
+    now, policies = database_now(session), life_policies(session, project_id)
+    candidates = [_candidate(session, name, method, files, now, policies)
                   for name in dict.fromkeys([body.model, *body.candidates])]
     policy = problems_with(session, project_id, files[0].file_id, files[1].file_id if len(files) > 1 else None)
     reasons = [reason for file in files for reason in judging.about_file(file, is_final=is_final)]
@@ -91,7 +92,8 @@ def _about_leakage(leakage: Mapping[str, Any] | None) -> Iterator[Reason]:
                            " than the model is.", "validation_file")
 
 
-def _candidate(session: Session, name: str, method: Method, files: list[Reading], now: datetime) -> Candidate:
+def _candidate(session: Session, name: str, method: Method, files: list[Reading], now: datetime,
+               policies: Sequence[LifePolicy]) -> Candidate:
     try:
         model = catalog.resolve(session, name)
     except ModelNotFound:
@@ -101,7 +103,7 @@ def _candidate(session: Session, name: str, method: Method, files: list[Reading]
                          method=method.type, method_fits=False, context_length=None, training_ends=None,
                          shutdown_date=None)
     entry, reasons = model.base, [*judging.about_method(model.base, method.type),
-                                  *judging.about_retirement(model.base, now.date())]
+                                  *judging.about_retirement(model.base, now.date(), policies)]
     for file in files:
         reasons += judging.about_format(entry, method.type, file)
     tuning, problem = _tuning(session, model, method)

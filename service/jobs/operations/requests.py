@@ -1,14 +1,17 @@
 """What callers ask of jobs: create, cancel, pause, resume."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy.orm import Session
 
+from service.catalog import mappings
 from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
+from service.catalog.retirement import LifePolicy
 from service.credentials import operations as credentials
 from service.jobs import queries
 from service.jobs.errors import (
@@ -16,12 +19,13 @@ from service.jobs.errors import (
     IntegrationNotSupported,
     JobNotFound,
     MissingValidationFile,
+    ModelDiesTooSoon,
     StillPausing,
     WrongState,
 )
 from service.jobs.operations import judging, preflights, remote
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning, old_names
-from service.jobs.operations.policies import check_policy
+from service.jobs.operations.policies import check_policy, life_policies
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
@@ -37,8 +41,11 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
     if body.integrations:
         raise IntegrationNotSupported
-    method = asked_method(body)
+    method, asked = asked_method(body), body.model
+    body = body.model_copy(update={"model": mappings.stand_in(session, asked)})
     model = catalog.resolve_for_training(session, body.model, method.type)
+    policies = life_policies(session, caller.project_id)
+    _check_life(session, model.base, policies)
     if method.type == "reinforcement" and body.validation_file is None:
         raise MissingValidationFile
     shown, credential_id = _method_and_credential(session, model, method, body.credential)
@@ -57,7 +64,8 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     preflights.link(session, job, body, body.preflight)
     session.add(job)
     session.flush()
-    log(session, job, [*_first_lines(job), *_last_days(model.base, database_now(session).date())])
+    log(session, job, [*_first_lines(job), *_stand_in(asked, body.model),
+                       *_last_days(model.base, database_now(session).date(), policies)])
     enqueue(session, Work.PREPARE_JOB, job.id, project_id=job.project_id)
     return job
 
@@ -87,10 +95,23 @@ def _first_lines(job: Job) -> list[Line]:
             Line(f"Validating training file: {job.training_file}{validation}", key="validating")]
 
 
-def _last_days(base: BaseModelEntry, today: date) -> list[Line]:
+def _stand_in(asked: str, model: str) -> list[Line]:
+    if asked == model:
+        return []
+    return [Line(f"{asked} is mapped to {model}, which is trained in its place", key="stands_in")]
+
+
+def _check_life(session: Session, base: BaseModelEntry, policies: Sequence[LifePolicy]) -> None:
+    """Raises ModelDiesTooSoon when a policy refuses what is left of the model's life."""
+    for reason in judging.about_retirement(base, database_now(session).date(), policies):
+        if reason.code == judging.RETIRES and reason.severity == "block":
+            raise ModelDiesTooSoon(reason.message)
+
+
+def _last_days(base: BaseModelEntry, today: date, policies: Sequence[LifePolicy]) -> list[Line]:
     """A model that dies soon takes every model tuned from it along, which nobody should find out afterwards."""
     return [Line(reason.message, key=reason.code, level="warn")
-            for reason in judging.about_retirement(base, today) if reason.severity == "warn"]
+            for reason in judging.about_retirement(base, today, policies) if reason.severity == "warn"]
 
 
 def retrieve(session: Session, job_id: str) -> Job:

@@ -17,6 +17,7 @@ from service.catalog.durations import Device
 from service.datasets import operations as datasets
 from service.jobs import operations as jobs
 from service.jobs.operations import judging
+from service.jobs.operations.policies import house_policy
 from service.kit.database import NOBODY, transaction
 from tests.fixtures.api import Tenant
 from tests.service.datasets.analysed import analysed, different, pairs
@@ -195,13 +196,13 @@ class TestRetirement:
         (date(2027, 1, 7), "training_ended", "block"), (date(2027, 1, 14), "model_shut_down", "block")])
     def test_a_model_that_dies_soon_is_told_of_loudly(self, today: date, code: str | None,
                                                       severity: str | None) -> None:
-        reasons = list(judging.about_retirement(MODELS["gpt-4o-mini"], today))
+        reasons = list(judging.about_retirement(MODELS["gpt-4o-mini"], today, [house_policy()]))
         assert [(each.code, each.severity) for each in reasons][:1] == ([(code, severity)] if code else [])
 
     def test_it_says_the_day_and_how_long_that_is(self) -> None:
         entry = MODELS["gpt-4o-mini"]
         assert entry.shutdown_date is not None
-        [first, *_] = judging.about_retirement(entry, entry.shutdown_date - timedelta(days=49))
+        [first, *_] = judging.about_retirement(entry, entry.shutdown_date - timedelta(days=49), [house_policy()])
         assert "SHUTS DOWN ON 2027-01-14, in 49 days" in first.message
 
 
