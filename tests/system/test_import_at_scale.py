@@ -63,7 +63,7 @@ def test_a_thousand_files_and_five_hundred_jobs_survive_kills_and_are_read_once(
     assert kills == KILLS
     requests = asked(home.simulator)
     twice = {path: times for path, times in requests.items() if times > 1}
-    print(f"seed {seed}: {sum(requests.values()):,} requests for {estate}, {kills} kills, {len(twice)} cut off and"
+    print(f"seed {seed}: {sum(requests.values()):,} requests for {estate}, {kills} kills, {len(twice)} cut off and"  # noqa: T201 - the figures are wanted
           f" asked again; {done['counts']}")
     assert [done["counts"][kind]["imported"] for kind in ("files", "jobs", "models")] == [
         estate["files"], estate["jobs"], estate["models"]]
