@@ -168,17 +168,31 @@ async def told(url: str) -> dict[str, Any]:
         return dict(await answer.json())
 
 
-async def make_changes(url: str, changes: int) -> None:
-    """Jobs end at random moments while we watch, except in the last interval and a half, which is for seeing it."""
+async def make_changes(url: str, house: Scratch, changes: int) -> None:
+    """Jobs end at random moments while we watch."""
     draw = random.Random(1)
     jobs = draw.sample(list(Remote(_JOBS, 1).place), changes) if changes else []
     moments = sorted(draw.uniform(0, _WATCH_SECONDS) for _ in jobs)
     began = time.monotonic()
+    following = asyncio.create_task(follow_as_workers_do(house))
     async with aiohttp.ClientSession() as client:
         for moment, job in zip(moments, jobs, strict=True):
             await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
             await client.post(f"{url}/change/{job}")
     await asyncio.sleep(max(0.0, began + _WATCH_SECONDS - time.monotonic()))
+    following.cancel()
+
+
+async def follow_as_workers_do(house: Scratch) -> None:
+    """A job that is to be followed and has ended is not polled any more."""
+    def close() -> None:
+        with transaction(house.scope) as session:
+            session.execute(text("""
+                update remote_jobs set state = 'ended', next_poll_at = null, poll_lease = null where state = 'live'
+                and job_id in (select subject from work_items where kind = :kind)"""), {"kind": Work.FOLLOW_JOB.value})
+    while True:
+        await asyncio.to_thread(close)
+        await asyncio.sleep(1)
 
 
 def seen_by_us(house: Scratch) -> dict[str, float]:
@@ -200,24 +214,26 @@ def watch(url: str, house: Scratch, *, changes: int, theirs: Path | None) -> tup
         ours = psutil.Process(poller.pid)
         if theirs is None:
             time.sleep(_SETTLE_SECONDS)
-            return _watch(url, [(ours, _OURS, lambda: seen_by_us(house))], changes)[0], None
+            return _watch(url, house, [(ours, _OURS, lambda: seen_by_us(house))], changes)[0], None
         with their_loop(url, theirs) as other:
             time.sleep(_SETTLE_SECONDS)
-            first, second = _watch(url, [(ours, _OURS, lambda: seen_by_us(house)),
-                                         (other, _THEIRS, lambda: seen_by_them(theirs))], changes)
+            first, second = _watch(url, house, [(ours, _OURS, lambda: seen_by_us(house)),
+                                                (other, _THEIRS, lambda: seen_by_them(theirs))], changes)
             return first, second
 
 
-def _watch(url: str, watched: Sequence[tuple[psutil.Process, str, Any]], changes: int) -> list[Watched]:
+def _watch(url: str, house: Scratch, watched: Sequence[tuple[psutil.Process, str, Any]],
+           changes: int) -> list[Watched]:
     before = asyncio.run(told(url))["asked"]
     cpu = [sum(each.cpu_times()[:2]) for each, _, _ in watched]
-    asyncio.run(make_changes(url, changes))
+    asyncio.run(make_changes(url, house, changes))
     after = asyncio.run(told(url))["asked"]
     spent = [sum(each.cpu_times()[:2]) - first for (each, _, _), first in zip(watched, cpu, strict=True)]
     memory = [each.memory_info().rss / 2**20 for each, _, _ in watched]
-    if changes:
-        time.sleep(1.5 * _INTERVAL)
     changed = asyncio.run(told(url))["changed"]
+    deadline = time.monotonic() + 4 * _INTERVAL
+    while time.monotonic() < deadline and any(set(changed) - set(seen()) for _, _, seen in watched):
+        time.sleep(1)
     results = []
     for (_, agent, seen), seconds, megabytes in zip(watched, spent, memory, strict=True):
         times = seen()

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
 
-from service.catalog import queries, retirement
-from service.catalog.base_models import BaseModelEntry, find_base_model
+from service.catalog import offers, queries, retirement
+from service.catalog.base_models import BaseModelEntry
 from service.events import operations as events
 from service.events.types import EventType
 from service.kit.database import database_now
@@ -21,7 +21,7 @@ def dying(session: Session) -> dict[str, BaseModelEntry] | None:
     if not names:
         return None
     today = database_now(session).date()
-    known = {name: find_base_model(name) for name in names}
+    known = {name: offers.base_model(session, name) for name in names}
     return {name: base for name, base in known.items() if base is not None and _notice(base, today) is not None}
 
 

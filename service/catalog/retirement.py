@@ -1,4 +1,4 @@
-"""The ends of models: how headers tell them, when they are announced, and what a policy on a model's life makes of them.
+"""The ends of models: how headers tell them, when they are announced, and whether a policy allows what is left.
 
 A day begins at midnight UTC; a model that shuts down on a day answers nothing from its beginning on.
 """
@@ -24,7 +24,7 @@ class LifePolicy:
 
 
 def headers(base: BaseModelEntry) -> dict[str, str]:
-    """`Deprecation` (RFC 9745: a structured date) and `Sunset` (RFC 8594: an HTTP date), as far as the days are known."""
+    """`Deprecation` (RFC 9745: a structured date) and `Sunset` (RFC 8594: an HTTP date), where the days are known."""
     told = {}
     if base.deprecated is not None:
         told["Deprecation"] = f"@{int(_begin(base.deprecated).timestamp())}"

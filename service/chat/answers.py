@@ -1,4 +1,4 @@
-"""What chat servers answer, made ours: the model's name put back, refusals in our envelope, nothing secret in either."""
+"""What chat servers answer, made ours: the model's name put back, refusals in our envelope, no secret in either."""
 
 import re
 from collections.abc import Mapping

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-
 from starlette.requests import ClientDisconnect
 
 from service.chat import operations
@@ -70,13 +69,14 @@ async def _while_listening(request: Request, asking: Coroutine[Any, Any, Answer]
     left = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
     finally:
-        for each in (task, left):
-            each.cancel()
-        await asyncio.gather(task, left, return_exceptions=True)
+        left.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:

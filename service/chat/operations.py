@@ -42,17 +42,17 @@ def answerer(session: Session, name: str, *, is_gone: bool = False) -> Answerer:
     """
     answering = mappings.answering(session, name, is_gone=is_gone)
     model = answering.model
-    provider = model.base.provider
-    if provider == "local" and model.remote_name is None:
+    if model.base.provider == "local" and model.remote_name is None:
         return Answerer(answering)
-    reason = capabilities.of(provider).cannot_chat()
+    credential_id = model.credential_id or credentials.choose(session, model.base.provider, None).id
+    try:
+        row = credential_queries.credential(session, credential_id)
+    except CredentialNotFound as deleted:
+        raise CredentialGone(model.name, model.base.provider) from deleted
+    reason = capabilities.of(row.provider).cannot_chat()
     if reason is not None:
         raise NotServedHere(model.name, reason)
-    credential_id = model.credential_id or credentials.choose(session, provider, None).id
-    try:
-        return Answerer(answering, credentials.open_credential(session, credential_id))
-    except CredentialNotFound as deleted:
-        raise CredentialGone(model.name, provider) from deleted
+    return Answerer(answering, credentials.open_credential(session, row.id))
 
 
 def note_refused(session: Session, credential_id: str, details: str) -> None:

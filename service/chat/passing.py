@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from service.chat import answers
@@ -36,9 +37,9 @@ class Passing:
     def __init__(self) -> None:
         self._allow_private = settings().remote_allow_private
         self._http = aiohttp.ClientSession(
-            # one caller of ours for each connection bounds their number; a common limit would let one server that
-            # never answers take all of them
-            connector=connections.connector(allow_private=self._allow_private, keepalive_timeout=_KEPT_SECONDS, limit=0),
+            # no common limit, of which one server that never answers would take all: each connection has a caller
+            connector=connections.connector(allow_private=self._allow_private, limit=0,
+                                            keepalive_timeout=_KEPT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
             read_bufsize=MiB,  # half of the longest line of a stream
             headers={"user-agent": "Tuneworks/1.0 (chat)", "accept-encoding": "identity",
@@ -105,33 +106,38 @@ async def _read(answer: aiohttp.ClientResponse, largest: int, *, cut: bool) -> b
 
 async def _lines(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncIterator[bytes]:
     """The lines of a stream; one that breaks off ends in an error that SDKs raise, not in what looks like an end."""
-    received, may_end = 0, False
     try:
-        async for line in answer.content:
-            received += len(line)
-            if received > LARGEST_STREAM:
-                raise Unreadable("is too long")
-            field, _, value = line.strip().partition(b":")
-            if field != b"data":
-                if not field:  # ends an event, or is a comment, with which servers keep the line open
-                    yield b"\n" if not line.strip() else b": waiting\n"
-                continue
-            if value.strip() == b"[DONE]":
-                yield b"data: [DONE]\n\n"
-                return
-            chunk = answers.parsed(value)
-            may_end = may_end or answers.has_ended(chunk)
-            yield b"data: " + answers.shown(chunk, name, credential) + b"\n"
-        if not may_end:
-            raise Unreadable("ended before it was complete")
+        async for line in _checked(answer, name, credential):
+            yield line
     except _trouble as trouble:
         yield _told(_broken(trouble))
     except Unreadable as odd:
         yield _told(RemoteUnavailable(f"its answer {odd}"))
-    except ValueError:  # of aiohttp: no end of a line came
+    except (ValueError, HttpProcessingError):  # of aiohttp: no end of a line came
         yield _told(RemoteUnavailable("its answer has a line that is too long"))
     finally:
         answer.close()
+
+
+async def _checked(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncIterator[bytes]:
+    """Data, line by line, until its end; comments, with which servers keep the line open, without their words."""
+    received, may_end = 0, False
+    async for line in answer.content:
+        received += len(line)
+        if received > LARGEST_STREAM:
+            raise Unreadable("is too long")
+        field, _, value = line.strip().partition(b":")
+        if field == b"data" and value.strip() == b"[DONE]":
+            yield b"data: [DONE]\n\n"
+            return
+        if field == b"data":
+            chunk = answers.parsed(value)
+            may_end = may_end or answers.has_ended(chunk)
+            yield b"data: " + answers.shown(chunk, name, credential) + b"\n"
+        elif not field:
+            yield b": waiting\n" if line.strip() else b"\n"
+    if not may_end:
+        raise Unreadable("ended before it was complete")
 
 
 def _told(error: RemoteUnavailable) -> bytes:

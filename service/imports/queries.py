@@ -12,6 +12,7 @@ from service.imports.plans import Kind
 from service.imports.tables import Import, ImportItem, ImportProblem
 from service.jobs.tables import Job, RemoteAttempt
 from service.kit.pagination import paginate
+from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
 
 
@@ -23,6 +24,12 @@ def lock(session: Session, import_id: str) -> Import | None:
     """The import as it is now, held until the transaction ends."""
     return session.scalar(select(Import).where(Import.id == import_id).with_for_update(),
                           execution_options={"populate_existing": True})
+
+
+def hold_work(session: Session, import_id: str) -> None:
+    """Keep the import's work item: whoever asks for its work again holds it before the import, as its worker does."""
+    session.execute(select(WorkItem.id).where(WorkItem.kind == Work.IMPORT_ESTATE.value, WorkItem.subject == import_id)
+                    .with_for_update())
 
 
 def open_with(session: Session, credential_id: str) -> Import | None:

@@ -29,6 +29,7 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
     "preflight_id": lambda rows: rows["preflights"]["id"],
     "model": lambda rows: rows["tuned_models"]["name"],
+    "model_mapping_id": lambda rows: rows["model_mappings"]["id"],
     "project_id": lambda rows: rows["projects"]["id"],
     "service_account_id": lambda rows: rows["service_accounts"]["id"],
     "api_key_id": lambda rows: rows["api_keys"]["id"],

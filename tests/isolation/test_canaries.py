@@ -9,6 +9,7 @@ import pytest
 import redis
 from aiohttp import web
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from service.embedded.postgres import EmbeddedPostgres
 from service.kit.database import DISPATCH, transaction
 from service.kit.encryption import EncryptionUnavailable, new_data_key
 from service.kit.keyring import new_line
-from service.settings import settings
+from service.settings import Settings, settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.fixtures.receiver import Receiver
 from tests.isolation.canaries import Canaries, dump_of_broker, dump_of_tables
@@ -26,6 +27,8 @@ from tests.service.credentials.storing import BODIES
 from tests.worker.tasks.running import work_off
 from worker import relay
 from worker.app import app as celery
+from worker.providers.local import processes
+from worker.tasks import previews
 
 
 @pytest.fixture
@@ -213,3 +216,10 @@ def test_the_search_finds_what_is_there(canaries: Canaries, tenant: Tenant, post
     assert len(canaries.traces("tables", dump_of_tables())) == 2
     assert canaries.traces("broker", dump_of_broker(connected))
     assert canaries.in_files(postgres.data_dir / "cluster", until="dkey_x")
+
+
+def test_processes_that_train_count_or_render_are_given_no_secret_setting() -> None:
+    secret = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    assert len(secret) > 3
+    for withheld in (processes.SECRETS, previews._SECRETS):
+        assert secret | {"KEK_FILE", "KEK_COMMAND"} <= set(withheld)

@@ -91,6 +91,10 @@ class Simulator:
         given = {"validating": validating, "queued": queued, "step": step}
         self.order("pace", **{name: value for name, value in given.items() if value is not None})
 
+    def hurry(self, seconds: float) -> None:
+        """Have every job that waits move on within so many simulated seconds."""
+        self.order("hurry", seconds=seconds)
+
     # -- trouble ---------------------------------------------------------------------------------------
 
     def behave(self, **ways: Any) -> None:

@@ -202,6 +202,16 @@ def test_projects_do_not_see_each_other(simulator: Simulator, client: OpenAI) ->
             call()
 
 
+def test_waiting_jobs_can_be_hurried(simulator: Simulator, client: OpenAI) -> None:
+    simulator.pace(queued=1_000_000)
+    jobs = [make_job(client) for _ in range(3)]
+    simulator.advance(1000)
+    assert {status(client, job) for job in jobs} == {"queued"}
+    simulator.hurry(5)
+    simulator.advance(5)
+    assert {status(client, job) for job in jobs} == {"running"}
+
+
 def test_a_state_file_carries_everything_over_a_restart(tmp_path: Path) -> None:
     options = ("--state", str(tmp_path / "state"))
     with simulating(tmp_path, *options) as first:

@@ -29,9 +29,11 @@ def configure(house: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configur
         for name, value in variables.items():
             monkeypatch.setenv(f"TUNEWORKS_{name}", value)
         settings.cache_clear()
+        kit_database.engine.cache_clear()
     yield change
     monkeypatch.undo()
     settings.cache_clear()
+    kit_database.engine.cache_clear()
 
 
 @pytest.fixture

@@ -53,6 +53,9 @@ class Campaign:
         self._orders = [self._pool.submit(self._order) for _ in range(threads)]
         self._asked: set[str] = set()
 
+    def __str__(self) -> str:
+        return f"{len(self.jobs)} ordered, {self.ended()} ended"
+
     def _upload(self, number: int) -> str:
         lines = chat_lines(EXAMPLES).replace(b"it is", f"in {number} it is".encode())
         file = patiently(lambda: self.client.files.create(file=(f"data-{number}.jsonl", lines), purpose="fine-tune"))
@@ -99,6 +102,13 @@ class Campaign:
         """Read how all jobs stand, page by page."""
         self.statuses = patiently(lambda: {job.id: str(job.status)
                                            for job in self.client.fine_tuning.jobs.list(limit=100)})
+
+    def ended(self) -> int:
+        return sum(status in ENDS for status in self.statuses.values())
+
+    def going(self) -> int:
+        """How many have not ended, as last looked at."""
+        return len(self.statuses) - self.ended()
 
     def meddle(self, most: int = 10) -> None:
         """Cancel some jobs, pause others, and resume what is paused; whatever has just ended refuses, rightly."""

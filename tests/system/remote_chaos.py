@@ -28,12 +28,14 @@ from tests.system.remote_house import BLOWS, RemoteHouse, RemoteNemesis, remote_
 from tests.system.remote_judging import Verdict, judge
 
 _PAUSE = (2.0, 8.0)
+_LONGEST_PAUSE = 45.0
+_HELD_SECONDS = 300.0
 _END_SECONDS = 1800.0
 
 
-def make_trouble(simulator: Simulator, seed: int) -> list[str]:
-    """The faults that stay for the whole run; ids of those that strike creations."""
-    simulator.fault("double", method="POST", path="/fine_tuning/jobs$", probability=0.02, seed=seed)
+def make_trouble(simulator: Simulator, seed: int) -> tuple[str, list[str]]:
+    """The faults that stay for the whole run; ids of what doubles creations, and of what takes their answers."""
+    double = simulator.fault("double", method="POST", path="/fine_tuning/jobs$", probability=0.02, seed=seed)
     simulator.fault("late", method="POST", path="/fine_tuning/jobs$", probability=0.03, seconds=4.0, seed=seed)
     creations = [simulator.fault(do, method="POST", path="/fine_tuning/jobs$", probability=share, seed=seed, **how)
                  for do, share, how in AMBIGUOUS]
@@ -43,26 +45,34 @@ def make_trouble(simulator: Simulator, seed: int) -> list[str]:
     simulator.fault("truncate", method="GET", path="/(events|checkpoints|content)", probability=0.02, seed=seed)
     simulator.fault("reset_after", method="POST", path="/(cancel|pause|resume)$", probability=0.1, seed=seed)
     simulator.behave(failing_share=0.02)
-    return creations
+    return double, creations
 
 
 def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, kills: int,
-             blows: Sequence[str] = BLOWS, pause: tuple[float, float] = _PAUSE) -> tuple[Verdict, RemoteNemesis]:
+             blows: Sequence[str] = BLOWS, pause: tuple[float, float] = _PAUSE, is_held: bool = False,
+             ) -> tuple[Verdict, RemoteNemesis]:
+    """Strike while jobs are ordered and trained; `is_held`: none is trained before half of the blows have fallen."""
     client = place.client()
     client.webhooks.create(name="chaos", url=f"{receiver.url}/hook", event_types=[
         "fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"])
-    creations = make_trouble(place.simulator, seed)
+    double, creations = make_trouble(place.simulator, seed)
     nemesis, order = RemoteNemesis(place, seed, blows), Campaign(client, jobs, seed)
-    for _ in range(kills):
+    for number in range(1, kills + 1):
         time.sleep(nemesis.random.uniform(*pause))
-        nemesis.strike()
+        if not is_held:
+            keep_pace(order, (number - 1) / kills)
+        say(f"{number}/{kills} {nemesis.strike()}: {order}")
         order.meddle()
+        if is_held and number == kills // 2:
+            release(place.simulator, order, double)
     order.wait_created()
     late = ""
     try:
+        say(f"all were ordered: {order}")
         until(order.all_ended, _END_SECONDS, "all jobs end")
     except pytest.fail.Exception as failure:
         late = f"{failure}: {[job for job, status in order.statuses.items() if status not in order.jobs[job]][:5]}"
+    say(f"all have ended: {order}")
     struck = sum(place.simulator.struck(each) for each in creations)
     place.simulator.clear_faults()
     verdict = judge(client, place.simulator, receiver, order.jobs)
@@ -70,6 +80,32 @@ def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, ki
     verdict.counts["creations asked for"] = place.simulator.ledger().requests.get("POST /v1/fine_tuning/jobs", 0)
     verdict.counts["of them without a readable answer"] = struck
     return verdict, nemesis
+
+
+def keep_pace(order: Campaign, share: float) -> None:
+    """Let the blows fall over the whole of the run, not on its beginning alone."""
+    deadline = time.monotonic() + _LONGEST_PAUSE
+    while order.ended() < share * order.wanted and time.monotonic() < deadline:
+        order.meddle(2)
+        time.sleep(3.0)
+
+
+def release(simulator: Simulator, order: Campaign, double: str) -> None:
+    """Let the jobs be trained that were held back, once each waits there and none twice: no extra one was paid then."""
+    order.wait_created()
+    simulator.clear_faults(double)
+
+    def each_waits_once() -> bool:
+        order.look()
+        ledger = simulator.ledger()
+        return len(ledger.by()) >= order.going() and not ledger.doubled()
+    until(each_waits_once, _HELD_SECONDS, "each job waits at the server once")
+    simulator.pace(queued=5.0)
+    simulator.hurry(5.0)
+
+
+def say(line: str) -> None:
+    print(time.strftime("%H:%M:%S"), line, flush=True)  # noqa: T201  # a command
 
 
 def show(verdict: Verdict, nemesis: RemoteNemesis) -> None:

@@ -19,13 +19,13 @@ from tests.system.nemesis import Nemesis, frozen, kill
 
 SETTINGS = {
     "TUNEWORKS_CATALOG_FILE": str(BUILT_IN), "TUNEWORKS_REMOTE_ALLOW_PRIVATE": "true",
-    "TUNEWORKS_REMOTE_LOOK_SECONDS": "1", "TUNEWORKS_REMOTE_LOOKS": "3", "TUNEWORKS_REMOTE_SETTLE_SECONDS": "20",
+    "TUNEWORKS_REMOTE_LOOK_SECONDS": "1", "TUNEWORKS_REMOTE_LOOKS": "3", "TUNEWORKS_REMOTE_SETTLE_SECONDS": "15",
     "TUNEWORKS_REMOTE_FOLLOW_SECONDS": "10", "TUNEWORKS_REMOTE_SWEEP_SECONDS": "10",
     "TUNEWORKS_REMOTE_ORPHAN_SECONDS": "10", "TUNEWORKS_POLL_LEASE_SECONDS": "45",
 }
 """Minutes become seconds, in the same proportions: lists lag by less than is waited before anything is sent again."""
 LIST_LAG = 4.0
-PACE = {"validating": 5.0, "queued": 60.0, "step": 0.5}
+PACE = {"validating": 5.0, "queued": 120.0, "step": 0.5}
 """Seconds in each state at the server: what is one too many is cancelled while it still waits, as in real life."""
 
 

@@ -98,10 +98,15 @@ def _take(session: Session, credential_id: str, lease: float) -> Turn | None:
     return Turn(turn_id, credential_id, rows[0].provider, tuple(jobs))
 
 
-_RENEW = text("""
-    update remote_jobs set next_poll_at = now() + :lease * interval '1 second'
-    where poll_lease = :turn and next_poll_at > now() and credential_id = :credential_id
-""")
+_HELD = """held as (
+        select id from remote_jobs where poll_lease = :turn and next_poll_at > now() and {which}
+        order by id for update)"""
+"""Rows that are still ours, always locked in one order: two statements of a poller must not wait for each other."""
+
+_RENEW = text(f"""
+    with {_HELD.format(which="credential_id = :credential_id")}
+    update remote_jobs set next_poll_at = now() + :lease * interval '1 second' where id in (select id from held)
+""")  # noqa: S608 - no value of anybody's in it
 
 
 def renew(session: Session, turn: Turn, *, lease: float) -> bool:
@@ -110,25 +115,27 @@ def renew(session: Session, turn: Turn, *, lease: float) -> bool:
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
 
 
-_RECORD = text("""
+_RECORD = text(f"""
+    with {_HELD.format(which="id = any(:ids)")}
     update remote_jobs job set poll_lease = null, polled_at = now(), poll_failures = 0,
         next_poll_at = to_timestamp(
             ceil((extract(epoch from now())::float8 + seen.wait - :phase) / :grid) * :grid + :phase)
-    from unnest(cast(:ids as text[]), cast(:waits as float8[])) as seen (id, wait)
-    where job.id = seen.id and job.poll_lease = :turn and job.next_poll_at > now()
-""")
+    from held join unnest(cast(:ids as text[]), cast(:waits as float8[])) as seen (id, wait) using (id)
+    where job.id = held.id
+""")  # noqa: S608 - as above
 
-_PUT_OFF = text("""
+_PUT_OFF = text(f"""
+    with {_HELD.format(which="id = any(:ids)")}
     update remote_jobs job set poll_lease = null, poll_failures = job.poll_failures + 1,
         next_poll_at = now() + unread.wait * interval '1 second'
-    from unnest(cast(:ids as text[]), cast(:waits as float8[])) as unread (id, wait)
-    where job.id = unread.id and job.poll_lease = :turn and job.next_poll_at > now()
-""")
+    from held join unnest(cast(:ids as text[]), cast(:waits as float8[])) as unread (id, wait) using (id)
+    where job.id = held.id
+""")  # noqa: S608 - as above
 
-_GIVE_BACK = text("""
-    update remote_jobs set poll_lease = null, next_poll_at = now()
-    where poll_lease = :turn and next_poll_at > now() and credential_id = :credential_id and id = any(:ids)
-""")
+_GIVE_BACK = text(f"""
+    with {_HELD.format(which="id = any(:ids)")}
+    update remote_jobs set poll_lease = null, next_poll_at = now() where id in (select id from held)
+""")  # noqa: S608 - as above
 
 
 def record(session: Session, turn: Turn, waits: Mapping[str, float]) -> None:
@@ -150,4 +157,4 @@ def _write(session: Session, statement: object, turn: Turn, waits: Mapping[str, 
 
 def give_back(session: Session, turn: Turn, ids: Sequence[str]) -> None:
     """These were not come to: they are due at once, for whoever is there."""
-    session.execute(_GIVE_BACK, {"turn": turn.id, "credential_id": turn.credential_id, "ids": list(ids)})
+    session.execute(_GIVE_BACK, {"turn": turn.id, "ids": list(ids)})

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import groupby
 from typing import Concatenate, ParamSpec, TypeVar
 
 import aiohttp
@@ -22,15 +23,15 @@ from sqlalchemy.orm import Session
 from service.credentials import operations as credentials
 from service.credentials import queries
 from service.credentials.operations import OpenCredential
-from service.jobs.operations import remote as remote_jobs
 from service.kit.database import DISPATCH, Scope, transaction
 from service.kit.errors import ServiceError
+from service.kit.work import Work, enqueue
 from service.settings import settings
 from worker.poller import claiming
 from worker.poller.claiming import Due, Turn
 from worker.poller.listing import Sighting, walk
 from worker.poller.opening import Open
-from worker.poller.pacing import GRID_SECONDS, Circuit, TokenBucket, pause_of_job, wait_for
+from worker.poller.pacing import Circuit, TokenBucket, pause_of_job, wait_for
 from worker.providers.remote import AccessRefused, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class Visit:
             _log.warning("lost a turn at %s after %s requests", self.turn.credential_id, self.requests)
         except (DBAPIError, PoolTimeout) as trouble:
             _log.warning("database unavailable while polling: %s", trouble)
+            with suppress(DBAPIError, PoolTimeout):  # what cannot be given back is due when the lease is over
+                await self._give_back()
         except asyncio.CancelledError:
             await self._give_back()
             raise
@@ -125,43 +128,29 @@ class Visit:
         """Record what was seen, in transactions of its own: what is recorded stays, whatever comes next."""
         if sighting.statuses or sighting.gone:
             self._circuit.answered()
-        waits, news, gone = {}, dict[str, list[tuple[Due, str]]](), dict[str, list[tuple[Due, str]]]()
-        for remote_id, status in sighting.statuses.items():
-            for job in self._by_remote_id[remote_id]:
-                is_news = job.follow or (status is not None and status != job.status)
-                waits[job.id] = wait_for(0.0 if is_news else job.age, luck=self._luck)
-                if is_news:
-                    news.setdefault(job.project_id, []).append((job, status or job.status or ""))
-        for job in self._jobs(sighting.gone):
-            waits[job.id] = wait_for(job.age, luck=self._luck)
-            gone.setdefault(job.project_id, []).append((job, ""))
-        for project_id in {*news, *gone}:
-            await asyncio.to_thread(self._tell, project_id, news.get(project_id, []), gone.get(project_id, []))
+        seen = [(job, status) for remote_id, status in sighting.statuses.items()
+                for job in self._by_remote_id[remote_id]]
+        moved = [job for job, status in seen if status not in {None, job.status}]
+        gone = self._jobs(sighting.gone)
+        await asyncio.to_thread(_follow, {*moved, *gone, *(job for job, _ in seen if job.follow)})
+        waits = {job.id: wait_for(job.age, luck=self._luck) for job in (*(job for job, _ in seen), *gone)}
+        waits |= {job.id: wait_for(0.0, luck=self._luck) for job in moved}
         unread = {job.id: pause_of_job(job.failures + 1, luck=self._luck) for job in self._jobs(sighting.unread)}
-        for write, found in ((claiming.record, waits), (claiming.put_off, unread)):
-            if found:
-                await self._in_house(write, self.turn, found)
-        for job_id in (*waits, *unread):
-            self._left.pop(job_id, None)
+        await self._write(claiming.record, waits)
+        await self._write(claiming.put_off, unread)
 
     def _jobs(self, remote_ids: Iterable[str]) -> list[Due]:
         return [job for remote_id in remote_ids for job in self._by_remote_id[remote_id]]
 
-    @staticmethod
-    def _tell(project_id: str, news: Iterable[tuple[Due, str]], gone: Iterable[tuple[Due, str]]) -> None:
-        """Within the project that they belong to, have jobs followed."""
-        soon = timedelta(seconds=GRID_SECONDS)
-        with transaction(Scope.project(project_id)) as session:
-            for job, status in news:
-                remote_jobs.note_seen(session, job.id, status, next_poll=soon)
-            for job, _ in gone:
-                remote_jobs.wake(session, job.job_id)
+    async def _write(self, verb: Callable[[Session, Turn, Mapping[str, float]], None], waits: dict[str, float]) -> None:
+        if waits:
+            await self._in_house(verb, self.turn, waits)
+        for job_id in waits:
+            self._left.pop(job_id, None)
 
     async def _leave_alone(self, seconds: float) -> None:
         """Nothing of what is left is asked for within `seconds`, by any poller."""
-        if self._left:
-            await self._in_house(claiming.put_off, self.turn, dict.fromkeys(self._left, seconds))
-            self._left.clear()
+        await self._write(claiming.put_off, dict.fromkeys(self._left, seconds))
 
     async def _give_back(self) -> None:
         if self._left:
@@ -195,3 +184,12 @@ class Visit:
     def _scope(self) -> Scope:
         """That of any project whose job it is: it trains with the credential, so it may see it."""
         return Scope.project(self.turn.jobs[0].project_id)
+
+
+def _follow(news: Iterable[Due]) -> None:
+    """Have jobs followed, each within the project that it belongs to; always in one order, as locks are taken."""
+    ordered = sorted(news, key=lambda job: (job.project_id, job.job_id))
+    for project_id, jobs in groupby(ordered, key=lambda job: job.project_id):
+        with transaction(Scope.project(project_id)) as session:
+            for job in jobs:
+                enqueue(session, Work.FOLLOW_JOB, job.job_id, project_id=project_id)

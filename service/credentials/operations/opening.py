@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from service.credentials import queries
 from service.credentials.operations.sealing import SECRET, WEBHOOK_SECRET, Owner, opened, reveal, unwrapped
-from service.credentials.tables import DataKey
 
 _HIDDEN = "[secret]"
 
@@ -49,8 +48,8 @@ class OpenCredential:
 
 def open_credential(session: Session, credential_id: str) -> OpenCredential:
     """Raises CredentialNotFound (a deleted one is not found), or EncryptionUnavailable."""
-    row = queries.credential(session, credential_id)
-    owner, key = Owner.of(row), opened(session.get_one(DataKey, row.data_key_id))
+    row, data_key = queries.with_data_key(session, credential_id)
+    owner, key = Owner.of(row), opened(data_key)
     secrets = json.loads(reveal(key, owner, row.id, SECRET, row.secret))
     signing = row.webhook_secret and reveal(key, owner, row.id, WEBHOOK_SECRET, row.webhook_secret)
     return OpenCredential(row.id, row.provider, row.base_url, dict(row.options), secrets["secret"],

@@ -58,6 +58,7 @@ def cancel(session: Session, import_id: str) -> Import:
 def resume(session: Session, import_id: str) -> Import:
     """Go on where one that failed or was cancelled stopped, and try again what could not be read for trouble that
     passes. Raises ImportNotFound, WrongImportState, ImportGoesOn, or what is wrong with the credential by now."""
+    queries.hold_work(session, import_id)
     row = _locked(session, import_id)
     has_ended_well = row.status == "succeeded" and not _has_passing(session, row)
     if row.status in {"queued", "running"} or has_ended_well:

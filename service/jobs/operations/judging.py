@@ -76,8 +76,8 @@ def about_retirement(entry: BaseModelEntry, today: date, policies: Sequence[Life
 
 def _about_life(entry: BaseModelEntry, left: timedelta, broken: Sequence[LifePolicy]) -> Iterator[Reason]:
     """What the policies make of a model that still lives for so long; the strictest decides."""
-    told = (f"{entry.id} SHUTS DOWN ON {entry.shutdown_date}, in {_days(left)}, and every model tuned from it stops with"
-            " it.")
+    told = (f"{entry.id} SHUTS DOWN ON {entry.shutdown_date}, in {_days(left)}, and every model tuned from it stops"
+            " with it.")
     refusing = [policy.min_days for policy in broken if policy.action == "refuse"]
     if refusing:
         yield block(RETIRES, f"{told} A model must live for {max(refusing)} days to be trained here (GET"

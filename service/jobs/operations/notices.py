@@ -2,14 +2,13 @@
 
 from sqlalchemy.orm import Session
 
-from service.catalog import mappings, retirement
-from service.catalog.base_models import find_base_model
+from service.catalog import mappings, offers, retirement
 from service.jobs.tables import Job
 
 
 def headers(session: Session, job: Job, *, asked: str | None = None) -> dict[str, str]:
     """`asked`: the model that the request named, for a new job."""
-    base = find_base_model(job.base_model)
+    base = offers.base_model(session, job.base_model)
     told = retirement.headers(base) if base is not None else {}
     if asked is not None and mappings.stand_in(session, asked) != asked:
         told |= mappings.answered_by(job.model)

@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from service.catalog import mappings
+from service.catalog import capabilities, mappings
 from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
 from service.catalog.methods import Method
@@ -140,13 +140,17 @@ def cancel(session: Session, job_id: str) -> Job:
 
 
 def pause(session: Session, job_id: str) -> Job:
-    """Pause at once what nobody trains; ask whoever may to stop where it can go on. Raises JobNotFound, WrongState."""
+    """Pause at once what nobody trains; ask whoever may to stop where it can go on.
+
+    Raises JobNotFound, WrongState, or ProviderCannot for a job at a server that cannot pause.
+    """
     job = _found(queries.lock_for_owner(session, job_id), job_id)
     can_pause = job.status in {JobStatus.QUEUED, JobStatus.RUNNING}
     if not can_pause or job.cancel_requested_at is not None:
         raise WrongState(job_id, job.status, "paused")
     if job.status is JobStatus.QUEUED and _is_ours_to_stop(session, job, "paused before it was sent"):
         return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
+    _check_pauses(job)
     if job.pause_requested_at is None:
         job.pause_requested_at = database_now(session)
         log(session, job, [Line("Pause requested")])
@@ -169,6 +173,12 @@ def resume(session: Session, job_id: str) -> Job:
         log(session, job, [Line("Resumption requested")])
     _pass_on(session, job)
     return job
+
+
+def _check_pauses(job: Job) -> None:
+    reason = capabilities.of(job.provider).cannot("pause")
+    if reason is not None:
+        raise ProviderCannot(capabilities.Obstacle("pause_not_supported", reason, "fine_tune_id"))
 
 
 def _is_ours_to_stop(session: Session, job: Job, note: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from service.catalog import mappings
 from service.catalog import operations as catalog
 from service.catalog.errors import ModelNotAvailable, ModelNotFound
 from service.catalog.operations import ResolvedModel
@@ -14,8 +15,7 @@ from service.jobs.errors import JobNotFound, NoJobsNamed, NotRetrainable
 from service.jobs.operations import preflights, requests
 from service.jobs.operations.adapting import NotAdaptable, adapt, adapt_suffix
 from service.jobs.operations.assessing import assess
-from service.jobs.operations.mapping import map_now
-from service.jobs.operations.transitions import Line, log
+from service.jobs.operations.transitions import Line, log, map_now
 from service.jobs.schemas import retraining as schemas
 from service.jobs.schemas.jobs import Job as ShownJob
 from service.jobs.schemas.jobs import JobCreate
@@ -64,7 +64,7 @@ def retrain_many(session: Session, caller: Caller, body: RetrainMany) -> Retrain
 
 def _target(session: Session, name: str) -> ResolvedModel:
     try:
-        return catalog.resolve(session, name)
+        return catalog.resolve(session, mappings.stand_in(session, name))
     except ModelNotFound as unknown:
         raise ModelNotAvailable(name) from unknown
 

@@ -154,13 +154,15 @@ def test_credentials_stored_and_changed_meanwhile_stay_readable(readable: Readab
         with transaction(scope) as session:
             rotation.destroy_retired(session)
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         rotations = [pool.submit(rotate) for _ in range(3)]
+        reading = [pool.submit(readable) for _ in range(6)]
         made = list(pool.map(lambda number: store(tenant, name=f"m{number}"), range(12)))
         changed = list(pool.map(lambda each: tenant.client.post(
             f"/v1/credentials/{each['id']}", json={"webhook_secret": "whsec_two"}).status_code, made))
         for each in rotations:
             each.result()
+        assert all(each.result() for each in reading)
     assert changed == [200] * len(made)
     rotate()
     with transaction(tenant.scope) as session:

@@ -13,7 +13,7 @@ from service.jobs.tables import Job
 from service.kit.database import transaction
 from service.kit.identifiers import new_id
 from tests.fixtures.api import Tenant
-from tests.service.jobs.building import BASE, make_file, make_job
+from tests.service.jobs.building import BASE, checkpoint, make_file, make_job
 
 JOBS = "/v1/fine_tuning/jobs"
 MANY = "/v1/fine_tuning/retrain"
@@ -190,3 +190,21 @@ class TestMany:
         done = many(tenant, all=True, dry_run=True)
         assert (done["planned"], done["cost"]["unknown"], done["duration"]["unknown"]) == (1, 1, 1)
         assert done["data"][0]["verdict"] is None
+
+
+def test_calls_that_name_the_old_model_are_answered_by_the_new_one_once_it_is_trained(tenant: Tenant) -> None:
+    old_job(tenant)
+    new = again(tenant, "ftjob-old", map=True)["successor"]["id"]
+    assert tenant.client.get("/v1/model_mappings").json()["data"] == []
+    for step in (JobStatus.QUEUED, JobStatus.RUNNING):
+        with transaction(tenant.scope) as session:
+            operations.transition(session, new, step, because=Line(f"to {step}"))
+    checkpoint(tenant, new, 4)
+    with transaction(tenant.scope) as session:
+        operations.record_success(session, new, trained_tokens=7, result_file="file-result")
+    job = tenant.client.get(f"{JOBS}/{new}").json()
+    [mapping] = tenant.client.get("/v1/model_mappings").json()["data"]
+    assert (mapping["model"], mapping["successor"]) == (
+        "ft:gpt-4o-mini-2024-07-18:old:support:old", job["fine_tuned_model"])
+    late = again(tenant, "ftjob-old", map=True)
+    assert "are answered by" in late["mapping"]

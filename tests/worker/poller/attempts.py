@@ -15,8 +15,8 @@ CREDENTIAL = "cred_of_the_poller"
 
 
 def live(tenant: Tenant, remote_ids: Iterable[str], *, credential_id: str = CREDENTIAL, status: str = "running",
-         provider: str = "openai") -> list[str]:
-    """Attempts that are due now; their ids."""
+         provider: str = "openai", due: str = "now()") -> list[str]:
+    """Attempts that are due now, or when the SQL expression says; their ids."""
     jobs: list[dict[str, Any]] = []
     attempts: list[dict[str, Any]] = []
     for remote_id in remote_ids:
@@ -31,7 +31,8 @@ def live(tenant: Tenant, remote_ids: Iterable[str], *, credential_id: str = CRED
     with transaction(tenant.scope) as session:
         session.execute(insert(Job), jobs)
         session.execute(insert(RemoteAttempt), attempts)
-        session.execute(text("update remote_jobs set next_poll_at = now() where next_poll_at is null"))
+        session.execute(text(f"update remote_jobs set next_poll_at = {due} where id = any(:ids)"),
+                        {"ids": [attempt["id"] for attempt in attempts]})
     return [attempt["id"] for attempt in attempts]
 
 

@@ -1,5 +1,9 @@
 """What comes of a turn, with a server that behaves, that is in trouble, and that does its worst."""
 
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -7,11 +11,16 @@ from sqlalchemy import select, text
 
 from service.credentials.tables import Credential
 from service.events.tables import Event
-from service.kit.database import Scope, transaction
+from service.kit.database import DISPATCH, Scope, transaction
+from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
 from tests.worker.poller.attempts import all_due, change, followed, live, rows
 from tests.worker.poller.conftest import Sweeps, store
+from worker.poller import asking, claiming
+from worker.poller.opening import opened
+from worker.poller.pacing import Circuit, TokenBucket
+from worker.poller.turns import Visit
 
 LIST = r"/fine_tuning/jobs\?"
 EMPTY = {"object": "list", "has_more": False, "data": []}
@@ -125,6 +134,49 @@ class TestServerThatBehaves:
         sweep()
         headers = {name.lower(): value for name, value in simulator.requests()[-1]["headers"].items()}
         assert (headers["openai-organization"], headers["openai-project"]) == ("org-them", "proj_them")
+
+
+class TestTurn:
+    def test_who_finds_the_lease_over_asks_nothing_and_writes_nothing(
+            self, tenant: Tenant, simulator: Simulator, credential: str) -> None:
+        live(tenant, remote_jobs(simulator, 2), credential_id=credential)
+        with transaction(DISPATCH) as session:
+            [turn] = claiming.claim(session, lease=60, room=1)
+        before = rows()
+        visit = Visit(turn, Circuit(time.monotonic), TokenBucket(100, 100, time.monotonic), luck=0.5)
+        visit._ends_at = time.monotonic()  # as after a freeze
+
+        async def carry_out() -> None:
+            async with asking.client(5) as client:
+                await visit.carry_out(client, opened)
+        asyncio.run(carry_out())
+        assert asked(simulator) == []
+        assert {each.id: each.poll_lease for each in rows().values()} == dict.fromkeys(before, turn.id)
+
+    @pytest.mark.usefixtures("there")
+    def test_a_long_walk_keeps_its_lease(self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TUNEWORKS_POLL_LEASE_SECONDS", "1.5")
+        settings.cache_clear()
+        simulator.fault("slow", path=LIST, seconds=1.2)
+        Sweeps(timeout=60)()
+        assert len(asked(simulator)) == 3
+        assert all(row.polled_at and not row.poll_lease for row in rows().values())
+
+    def test_renewing_and_recording_do_not_wait_for_each_other(self, tenant: Tenant) -> None:
+        ids = live(tenant, [f"job-{number}" for number in range(300)])
+        with transaction(DISPATCH) as session:
+            [turn] = claiming.claim(session, lease=60, room=1)
+        draw = random.Random(1)
+
+        def write(number: int) -> None:
+            with transaction(DISPATCH) as session:
+                if number % 2:
+                    claiming.renew(session, turn, lease=60)
+                else:
+                    claiming.record(session, turn, dict.fromkeys(draw.sample(ids, 40), 10.0))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(60)))  # raises what any of them raised, deadlocks too
+        assert sum(row.polled_at is not None for row in rows().values()) > 100
 
 
 class TestServerInTrouble:

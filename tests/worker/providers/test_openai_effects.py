@@ -22,6 +22,7 @@ from tests.worker.providers.scripted import (
     scripted,
     silence,
 )
+from worker.providers.compatible.remote import CompatibleRemote
 from worker.providers.openai import remote, transport
 from worker.providers.openai.remote import OpenAIRemote
 from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable, UploadProgress
@@ -228,6 +229,12 @@ def test_a_lost_answer_to_a_verb_is_ambiguous_too(verb: str) -> None:
         asked(server.url, verb, JOB_ID)
 
 
+def test_a_conflict_over_a_key_may_have_made_something() -> None:
+    with scripted(refusal(409, "A request with this Idempotency-Key is under way.")) as server, closing(
+            CompatibleRemote(Opened(base_url=server.url), allow_private=True)) as client, pytest.raises(Ambiguous):
+        client.create(order())
+
+
 # -- what only reads makes nothing ---------------------------------------------------------------------
 @pytest.mark.parametrize("act", [
     pytest.param(reset, id="reset"), pytest.param(raw(), id="end"), pytest.param(refusal(500), id="500"),
@@ -266,9 +273,29 @@ def test_a_closed_door_is_told_apart_from_a_refusal(status: int) -> None:
         created(refusal(status, "Incorrect API key provided: sk-ca***2b.", code="invalid_api_key"))
 
 
-def test_a_403_about_the_order_leaves_the_credential_alone() -> None:
-    with pytest.raises(Refused):
-        created(refusal(403, "Project has no access to the model.", code="model_not_found"))
+@pytest.mark.parametrize(("message", "code"), [
+    ("Project has no access to the model.", "model_not_found"),
+    ("Your organization can no longer create fine-tuning jobs.", None),
+    ("Your organization can no longer do this.", "fine_tuning_unavailable"),
+])
+def test_a_403_about_the_order_leaves_the_credential_alone(message: str, code: str | None) -> None:
+    with pytest.raises(Refused, match=message):
+        created(refusal(403, message, code=code))
+
+
+@pytest.mark.parametrize(("message", "code"), [
+    ("You have insufficient permissions for this operation. Missing scopes: api.fine_tuning.jobs.", None),
+    ("You have insufficient permissions for this operation.", "missing_scope"),
+    ("Access denied due to Virtual Network rules.", "AccessDenied"), ("Forbidden", "403"),
+])
+def test_a_403_about_the_key_is_told_of_the_credential(message: str, code: str | None) -> None:
+    with pytest.raises(AccessRefused, match=message):
+        created(refusal(403, message, code=code))
+
+
+def test_a_question_that_is_forbidden_is_always_about_the_key() -> None:
+    with pytest.raises(AccessRefused):
+        looked(refusal(403, "No fine-tuning for you.", code="odd"))
 
 
 def test_a_job_that_the_server_does_not_know_is_gone() -> None:

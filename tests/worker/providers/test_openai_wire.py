@@ -2,9 +2,11 @@
 
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from tests.worker.providers.bodies import JOB_ID, SECRET, Bytes, Opened, event, job, listed, order
 from tests.worker.providers.scripted import Act, Scripted, answer, refusal, scripted
@@ -14,7 +16,15 @@ from worker.providers.compatible.remote import CompatibleRemote
 from worker.providers.openai import uploads
 from worker.providers.openai.remote import OpenAIRemote
 from worker.providers.opening import open_remote
-from worker.providers.remote import AccessRefused, Gone, Refused, RemoteState, Unavailable, UploadProgress
+from worker.providers.remote import (
+    AccessRefused,
+    Gone,
+    Refused,
+    RemoteError,
+    RemoteState,
+    Unavailable,
+    UploadProgress,
+)
 
 MiB = 1024 * 1024
 FILE = {"object": "file", "id": "file-1", "bytes": 100 * MiB, "created_at": 1, "filename": "train.jsonl",
@@ -244,6 +254,17 @@ def test_a_download_comes_as_it_is() -> None:
         assert b"".join(client.content("file-1")) == b"c3RlcCxsb3Nz\n" * 100_000
 
 
+def test_a_file_can_be_passed_on_from_one_download_into_an_upload_of_the_same_server() -> None:
+    class Passed(Bytes):
+        def read(self, start: int = 0) -> Iterator[bytes]:
+            assert start == 0
+            return client.content("file-0")
+
+    with facing(answer(b"x" * 3_000_000), answer(FILE | {"bytes": 3_000_000})) as (client, server):
+        list(client.upload(Passed(3_000_000), UploadProgress()))
+    assert server.requests[1].body.count(b"x" * 3_000_000) == 1
+
+
 def test_a_file_that_is_gone_is_told_before_the_first_byte() -> None:
     with facing(refusal(404, "No such File object: file-1", param="id")) as (client, _), pytest.raises(Gone):
         next(client.content("file-1"))
@@ -293,6 +314,13 @@ def test_a_file_that_azure_finds_wrong_is_refused_in_its_words() -> None:
 def test_a_base_url_that_must_not_be_asked_is_not(provider: str, base_url: str | None, why: str) -> None:
     with pytest.raises(Unavailable, match=why):
         open_remote(Opened(provider=provider, base_url=base_url))
+
+
+@settings(max_examples=150, deadline=None)
+@given(tail=some.text(min_size=1, max_size=40) | some.sampled_from(["xn--.com", "a..b", "[::1", "a:99999", "é.com/%z"]))
+def test_no_base_url_raises_anything_else(tail: str) -> None:
+    with suppress(RemoteError):
+        open_remote(Opened(provider="compatible", base_url=f"https://{tail}")).close()
 
 
 @pytest.mark.parametrize(("provider", "kind"), [("openai", OpenAIRemote), ("azure", AzureRemote),

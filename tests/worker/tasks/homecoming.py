@@ -59,7 +59,7 @@ class Home:
         """Run the work as workers do until it is done; how many were killed over it."""
         kills = 0
         for _ in range(turns):
-            item = self._item(import_id)
+            item = self.item(import_id)
             if item is None:
                 return kills
             try:
@@ -71,11 +71,11 @@ class Home:
 
     def step(self, import_id: str) -> None:
         """One turn, if it is due."""
-        item = self._item(import_id)
+        item = self.item(import_id)
         assert item is not None
         app.run(imports.read_estate, item)
 
-    def _item(self, import_id: str) -> str | None:
+    def item(self, import_id: str) -> str | None:
         with transaction(self.tenant.scope) as session:
             found: str | None = session.execute(
                 text("select id from work_items where kind = :kind and subject = :subject and state <> 'failed'"),

@@ -15,7 +15,7 @@ Call = Callable[..., Any]
 """A method of the SDK `with_raw_response`."""
 Reader = Callable[[Any, Answers], Item | None]
 """From parsed JSON; None where nothing can be made of it."""
-_READS, _ACTS = Asked(reads=True, of_one=False), Asked(reads=False, of_one=False)
+_READS, _ACTS = Asked(reads=True), Asked(reads=False)
 
 
 class Caller:
@@ -82,7 +82,7 @@ class Caller:
             more = limit is not None and (self._small_pages or len(data) >= limit)
         if limit is None or not data or not more:
             return None
-        ids = (identifier(each.get("id")) for each in reversed(data) if isinstance(each, dict))
+        ids = (identifier(self._answers.cleaned(each.get("id"))) for each in reversed(data) if isinstance(each, dict))
         cursor = next(filter(None, ids), None)
         if cursor is None or cursor == after:
             raise unreadable(_READS, "says that its list goes on, but not where")

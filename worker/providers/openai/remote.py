@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import httpx2
-from openai import OpenAI, omit
+from openai import OpenAI, OpenAIError, omit
 
 from service.jobs.plans import RemoteOrder
 from worker.providers.credential import Credential
@@ -50,7 +50,11 @@ class OpenAIRemote:
         answers = Answers(credential.secret)
         transport = Transport(answers, self._key(credential.secret), allow_private=allow_private)
         self._http = httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
-        self._client = self._opened(credential)
+        try:
+            self._client = self._opened(credential)
+        except (httpx2.InvalidURL, OpenAIError, ValueError):
+            self.close()
+            raise Unavailable("The credential's base URL is none that can be asked.") from None
         self._caller = Caller(answers)
 
     def _key(self, secret: str) -> tuple[str, str]:

@@ -50,9 +50,10 @@ class Transport(httpx2.BaseTransport):
             pool.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path))
+        asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path),
+                      keyed="idempotency-key" in request.headers)
         streamed = request.headers.get(_STREAMED) == "stream"
-        exchange = Exchange(_GRACE)
+        exchange, outer = Exchange(_GRACE), self._exchanges.current  # what is sent may be read from a download
         self._exchanges.current = exchange
         try:
             answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._key))
@@ -70,7 +71,7 @@ class Transport(httpx2.BaseTransport):
                 return httpx2.Response(answer.status, headers=headers, content=content)
             failure = failures.answered(asked, answer.status, headers, content, self._answers)
         finally:
-            self._exchanges.current = None
+            self._exchanges.current = outer
         raise failure
 
 
@@ -82,20 +83,18 @@ class _Body(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self._answer.iter_stream())
-        while True:
-            self._exchanges.current = self._exchange
-            try:
-                part = next(parts, None)
-            except _TROUBLE as trouble:
-                failure = failures.lost(self._asked, type(trouble).__name__, written=True)
-            else:
-                if part is None:
-                    return
-                yield part
-                continue
-            finally:
-                self._exchanges.current = None
-            raise failure
+        while (part := self._next(parts)) is not None:
+            yield part
+
+    def _next(self, parts: Iterator[bytes]) -> bytes | None:
+        outer, self._exchanges.current = self._exchanges.current, self._exchange
+        try:
+            return next(parts, None)
+        except _TROUBLE as trouble:
+            failure = failures.lost(self._asked, type(trouble).__name__, written=True)
+        finally:
+            self._exchanges.current = outer
+        raise failure
 
     def close(self) -> None:
         self._answer.close()
