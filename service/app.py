@@ -8,9 +8,11 @@ from fastapi import APIRouter, FastAPI
 from service.catalog import endpoints as models
 from service.chat import endpoints as chat
 from service.chat.gateway import Gateway
+from service.chat.passing import Passing
 from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.files import endpoints as files
+from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
 from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
@@ -28,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     chat.router,
     credentials.router,
+    imports.router,
     usage.router,
     webhooks.router,
     tenants.router,
@@ -57,6 +60,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Chat", "Answers of base models and tuned models."),
     ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
+    ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
@@ -71,9 +75,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.configure(settings().log_level)
     watch_parent()
     keyring.warm()
-    app.state.gateway = Gateway()
+    app.state.gateway, app.state.passing = Gateway(), Passing()
     yield
     await app.state.gateway.close()
+    await app.state.passing.close()
     engine().dispose()
 
 

@@ -3,7 +3,7 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -88,9 +88,16 @@ class Settings(BaseSettings):
     retirement_warning_days: int = Field(
         90, ge=0, description="A pre-flight warns of a model that shuts down, or whose training ends, within so many"
                               " days.")
+    retirement_action: Literal["warn", "refuse"] = Field(
+        "warn", description="What happens to jobs on such a model: warn, or refuse. A project's training policy may"
+                            " ask for more.")
     preflight_count_seconds: float = Field(
         30.0, ge=0, description="A pre-flight waits at most so long for the count of a local model's own tokens, in"
                                 " seconds; it then takes a factor.")
+
+    # -- imports ---------------------------------------------------------------------------------------
+    import_requests_per_second: float = Field(
+        8.0, gt=0, description="An import asks the server that it reads at most so often a second.")
 
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
@@ -110,12 +117,6 @@ class Settings(BaseSettings):
         "", description="The same lines, as a program prints them: asks a key management service or a vault, once per"
                         " process, for instance `aws kms decrypt …`.")
 
-    poll_requests_per_second: float = Field(
-        5.0, gt=0, description="How many requests a second a poller makes with one credential, in the long run.")
-    poll_timeout_seconds: float = Field(
-        20.0, gt=0, description="A poller waits so long for one answer, in seconds; less than half of its lease.")
-    poll_lease_seconds: float = Field(
-        60.0, gt=0, description="The jobs that a killed poller held are polled by another after so long.")
     # -- servers that train for money ------------------------------------------------------------------
     remote_look_seconds: float = Field(
         5.0, gt=0, description="A job whose creation got no answer is first looked for after so long, then after twice"
@@ -124,6 +125,8 @@ class Settings(BaseSettings):
         5, ge=1, description="It is sent again only after it was looked for in vain so many times,")
     remote_settle_seconds: float = Field(
         600.0, gt=0, description="and for so long: lists of servers may lag behind what they made.")
+    remote_sends: int = Field(
+        3, ge=1, description="A job is failed whose creation got no answer so often, though nothing was ever found.")
     remote_follow_seconds: float = Field(
         60.0, gt=0, description="How often the log of a job that runs elsewhere is read; seldom for old jobs.")
     remote_missing_seconds: float = Field(
@@ -138,6 +141,12 @@ class Settings(BaseSettings):
         default_factory=lambda: {"waiting": 24.0, "running": 96.0, "paused": 720.0, "unknown": 24.0},
         description="A job that stays in one state at its server for longer is told of by the event"
                     " fine_tuning.job.stuck; as JSON, with any of these states.")
+    poll_requests_per_second: float = Field(
+        5.0, gt=0, description="How many requests a second a poller makes with one credential, in the long run.")
+    poll_timeout_seconds: float = Field(
+        20.0, gt=0, description="A poller waits so long for one answer, in seconds; less than half of its lease.")
+    poll_lease_seconds: float = Field(
+        60.0, gt=0, description="The jobs that a killed poller held are polled by another after so long.")
 
     # -- everything else -------------------------------------------------------------------------------
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
@@ -161,6 +170,12 @@ def child_environment(**overrides: str | None) -> dict[str, str]:
     changed = {"TUNEWORKS_PARENT_FD": None, **overrides}
     inherited = {name: value for name, value in os.environ.items() if name not in changed}  # noqa: TID251 - the one place
     return inherited | {name: value for name, value in changed.items() if value is not None}
+
+
+def environment_secret(variable: str) -> SecretStr | None:
+    """A secret that somebody keeps in a variable of their own naming; None where it is not set or empty."""
+    value = os.environ.get(variable, "")  # noqa: TID251 - as above
+    return SecretStr(value) if value else None
 
 
 def adopt(**values: str) -> None:

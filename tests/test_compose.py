@@ -17,7 +17,8 @@ OURS = {name: service for name, service in COMPOSE["services"].items() if "build
 
 
 def test_it_holds_every_process_of_the_house() -> None:
-    assert {service["command"][0] for service in OURS.values()} == {"migrate", "api", "relay", "poller", "worker", "serve"}
+    assert {service["command"][0] for service in OURS.values()} == {
+        "migrate", "api", "relay", "poller", "worker", "serve"}
 
 
 @pytest.mark.parametrize("name", OURS)

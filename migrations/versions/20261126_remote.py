@@ -55,6 +55,8 @@ def _make_attempts() -> None:
     sa.Column('status_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('stuck_told', sa.String(), nullable=True),
     sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('sends', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('key_seen', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('looks', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('next_look_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('estimated_cost', sa.BigInteger(), server_default=sa.text('0'), nullable=False),

@@ -1,6 +1,7 @@
 """The base models this house knows: read from a TOML file, validated as a whole, kept for the process's life."""
 
 import json
+import re
 import tomllib
 from datetime import date
 from functools import cache
@@ -12,12 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from service.settings import settings
 
 BUILT_IN = Path(__file__).with_name("base_models.toml")
-PROVIDERS_HERE = frozenset({"local"})
-"""Providers that this house can train with; a model of any other is known, priced and dated, but not offered."""
-
+ProviderName = Literal["local", "openai", "azure", "compatible", "bedrock"]
 MethodName = Literal["supervised", "dpo", "reinforcement"]
 TuningName = Literal["lora", "full", "last_layers"]
 TokenizerName = Literal["o200k_base", "cl100k_base", "own"]
+_DIRECTORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MicroDollars = Annotated[int, Field(ge=0)]
 
 
@@ -72,10 +72,11 @@ class Shape(_Entry):
 class BaseModelEntry(_Entry):
     """One base model and what can be done with it."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$", max_length=256)]
+    "Of a server other than OpenAI's with the provider's or the credential's name before it: azure/gpt-4o-2024-08-06."
     aliases: tuple[str, ...] = ()
     owned_by: str
-    provider: str
+    provider: ProviderName
     created: date
     context_length: Annotated[int, Field(ge=2)]
     methods: dict[MethodName, tuple[TuningName, ...]]
@@ -87,18 +88,24 @@ class BaseModelEntry(_Entry):
     "Learns from prompts and completions, not from chats."
     shape: Shape | None = None
     weights: Weights | None = None
+    deprecated: date | None = None
+    "The day since which everybody could know that it ends."
     training_ends: date | None = None
     shutdown_date: date | None = None
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> "BaseModelEntry":
+        if self.deprecated is not None and self.shutdown_date is not None and self.deprecated > self.shutdown_date:
+            raise ValueError(f"{self.id}: it is deprecated after it was shut down")
+        return self
 
     @model_validator(mode="after")
     def _local_models_have_weights(self) -> "BaseModelEntry":
         if self.provider == "local" and self.weights is None:
             raise ValueError(f"{self.id}: a local model needs weights")
+        if self.provider == "local" and not _DIRECTORY.fullmatch(self.id):
+            raise ValueError(f"{self.id}: the id of a local model is a directory's name")
         return self
-
-    @property
-    def is_trained_here(self) -> bool:
-        return self.provider in PROVIDERS_HERE
 
     def ended(self, today: date) -> str | None:
         """Why it can no longer be trained, with the day; None while it can."""

@@ -1,6 +1,6 @@
 """What can be wrong with the name of a model, in OpenAI's recorded words."""
 
-from service.kit.errors import Forbidden, InvalidRequest, NotFound
+from service.kit.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
 class ModelNotFound(NotFound):
@@ -44,3 +44,52 @@ class TuningNotAvailable(InvalidRequest):
     def __init__(self, model: str, tuning: str, supported: str) -> None:
         super().__init__(f"Model {model} does not support the tuning '{tuning}' here. It supports: {supported}.",
                          param="method.supervised.tuning.type")
+
+
+class SuccessorDead(NotFound):
+    """A mapping leads to a model that is gone by now."""
+
+    code = "model_not_found"
+
+    def __init__(self, name: str, successor: str) -> None:
+        super().__init__(f"The model '{name}' does not exist, and neither does '{successor}', which was to answer in"
+                         " its place. GET /v1/model_mappings lists what stands in for what.", param="model")
+
+
+class SuccessorNotFound(InvalidRequest):
+    code = "model_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The model '{name}' does not exist, so it can stand in for no other. GET /v1/models lists"
+                         " what there is.", param="successor")
+
+
+class MappingNotFound(NotFound):
+    code = "model_mapping_not_found"
+
+    def __init__(self, mapping_id: str) -> None:
+        super().__init__(f"No model mapping found with id '{mapping_id}'.", param="model_mapping_id")
+
+
+class MappingExists(Conflict):
+    code = "model_mapping_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The model '{name}' is mapped already. GET /v1/model_mappings?model=… shows to what; delete"
+                         " that mapping first.", param="model")
+
+
+class MappingCycle(InvalidRequest):
+    code = "model_mapping_cycle"
+
+    def __init__(self, model: str, successor: str) -> None:
+        super().__init__(f"The model '{successor}' is '{model}', or mappings lead from it back to that: nobody would"
+                         " answer.", param="successor")
+
+
+class MappingTooLong(InvalidRequest):
+    code = "model_mapping_too_long"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"More than 10 mappings follow one another from or to '{model}'. Map it to the last of them.",
+                         param="model")

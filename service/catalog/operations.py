@@ -8,8 +8,8 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from service.catalog import queries
-from service.catalog.base_models import BaseModelEntry, MethodName, TuningName, base_models, find_base_model
+from service.catalog import offers, queries
+from service.catalog.base_models import BaseModelEntry, MethodName, TuningName, base_models
 from service.catalog.durations import Device
 from service.catalog.errors import (
     BaseModelNotDeletable,
@@ -53,7 +53,7 @@ class ResolvedModel:
     remote_name: str | None = None
     "What its server calls it; None for what is not a remote tuned model."
     credential_id: str | None = None
-    "With what a remote tuned model's server is reached."
+    "With what its server is reached, where only one credential leads there."
 
     @property
     def kind(self) -> Literal["base", "adapter", "model", "remote"]:
@@ -64,15 +64,24 @@ class ResolvedModel:
 
 def resolve(session: Session, name: str) -> ResolvedModel:
     """The model of this name, base or the project's own. Raises ModelNotFound, also for deleted ones."""
-    base = find_base_model(name)
-    if base is not None:
-        return ResolvedModel(name=base.id, internal_name=base.id, base=base)
+    found = offers.offered(session, name)
+    if found is not None:
+        entry, credential_id = found
+        return ResolvedModel(name=entry.id, internal_name=entry.id, base=entry, credential_id=credential_id)
     tuned = queries.tuned_model(session, name)
-    base = find_base_model(tuned.base_model) if tuned else None
+    base = _base_of(session, tuned) if tuned else None
     if tuned is None or base is None:
         raise ModelNotFound(name)
     return ResolvedModel(name=tuned.name, internal_name=tuned.id, base=base, artifact=_artifact(tuned),
                          job_id=tuned.job_id, remote_name=tuned.remote_name, credential_id=tuned.credential_id)
+
+
+def _base_of(session: Session, tuned: TunedModel) -> BaseModelEntry | None:
+    """What it was tuned from. A remote model outlives the list that its base was in."""
+    base = offers.base_model(session, tuned.base_model)
+    if base is None and tuned.kind == "remote":
+        base = offers.vanished(tuned.base_model, tuned.provider, made=tuned.created_at.date())
+    return base
 
 
 def _artifact(tuned: TunedModel) -> Artifact | None:
@@ -91,9 +100,6 @@ def resolve_for_training(session: Session, name: str, method: MethodName) -> Res
         model = resolve(session, name)
     except ModelNotFound as unknown:
         raise ModelNotAvailable(name) from unknown
-    if not model.base.is_trained_here:
-        raise ModelNotAvailable(name, f"No provider of this house trains it (its provider is {model.base.provider});"
-                                      " GET /v1/models lists what there is.")
     ended = model.base.ended(database_now(session).date())
     if ended is not None:
         raise ModelNotAvailable(name, f"{ended} GET /v1/models lists what there is.")
@@ -126,6 +132,7 @@ def register_model(session: Session, *, project_id: str, job_id: str, step: int,
                        artifact_prefix=_as_prefix(artifact.prefix), manifest=artifact.manifest)
     session.add(tuned)
     session.flush()
+    watch_ends(session, project_id)
     return tuned
 
 
@@ -138,13 +145,19 @@ def register_remote_model(session: Session, *, project_id: str, job_id: str, ste
     known = queries.tuned_model_of_remote(session, job_id, name)
     if known is not None:
         return known
-    is_taken = find_base_model(name) is not None or queries.is_taken(session, name)
+    is_taken = offers.base_model(session, name) is not None or queries.is_taken(session, name)
     tuned = TunedModel(id=new_id("model_"), project_id=project_id, name=f"{name}:{job_id}" if is_taken else name,
                        base_model=base_model, provider=provider, kind="remote", job_id=job_id, step=step,
                        remote_name=name, credential_id=credential_id)
     session.add(tuned)
     session.flush()
+    watch_ends(session, project_id)
     return tuned
+
+
+def watch_ends(session: Session, project_id: str) -> None:
+    """Have the project told of the ends of its tuned models, from now on."""
+    enqueue(session, Work.ANNOUNCE_RETIREMENT, project_id, project_id=project_id)
 
 
 def discard(session: Session, tuned: TunedModel) -> None:
@@ -183,7 +196,7 @@ def _as_prefix(key: str) -> str:
 
 def delete(session: Session, name: str) -> TunedModel:
     """Delete a tuned model of the project. Raises ModelNotFound or BaseModelNotDeletable."""
-    if find_base_model(name) is not None:
+    if offers.base_model(session, name) is not None:
         raise BaseModelNotDeletable(name)
     tuned = queries.tuned_model(session, name, lock=True)
     if tuned is None:
@@ -194,19 +207,19 @@ def delete(session: Session, name: str) -> TunedModel:
 
 def list_models(session: Session, slug: str) -> list[Model]:
     """Base models in the order of the catalog, then the project's own, newest first."""
-    return [*(_base_card(base.id, base) for base in base_models()),
-            *(_tuned_card(tuned, slug) for tuned in queries.tuned_models(session))]
+    return [*(_base_card(base.id, base) for base in [*base_models(), *offers.listed(session)]),
+            *(_tuned_card(tuned, slug, base=_base_of(session, tuned)) for tuned in queries.tuned_models(session))]
 
 
 def retrieve(session: Session, name: str, slug: str) -> Model:
     """One model as the list shows it; an alias answers under its own name. Raises ModelNotFound."""
-    base = find_base_model(name)
+    base = offers.base_model(session, name)
     if base is not None:
         return _base_card(name, base)
     tuned = queries.tuned_model(session, name)
     if tuned is None:
         raise ModelNotFound(name)
-    return _tuned_card(tuned, slug)
+    return _tuned_card(tuned, slug, base=_base_of(session, tuned))
 
 
 def _base_card(name: str, base: BaseModelEntry) -> Model:
@@ -214,8 +227,7 @@ def _base_card(name: str, base: BaseModelEntry) -> Model:
     return Model(id=name, created=int(created.timestamp()), owned_by=base.owned_by, shutdown_date=base.shutdown_date)
 
 
-def _tuned_card(tuned: TunedModel, slug: str) -> Model:
-    base = find_base_model(tuned.base_model)
+def _tuned_card(tuned: TunedModel, slug: str, *, base: BaseModelEntry | None) -> Model:
     return Model(id=tuned.name, created=int(tuned.created_at.timestamp()), owned_by=slug,
                  shutdown_date=base.shutdown_date if base else None)
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.catalog.tables import TrainingMachine, TrainingRate, TunedModel
+from service.catalog.tables import ModelMapping, TrainingMachine, TrainingRate, TunedModel
+from service.kit.pagination import paginate
 
 _GONE = timedelta(days=3)
 """Machines tell every day that they are there."""
@@ -39,6 +40,41 @@ def tuned_models(session: Session) -> Sequence[TunedModel]:
     """All tuned models of the project that exist, newest first."""
     return session.scalars(select(TunedModel).where(TunedModel.deleted_at.is_(None))
                            .order_by(TunedModel.position.desc())).all()
+
+
+def tuned_from(session: Session, bases: Sequence[str], *, after: int, limit: int) -> Sequence[TunedModel]:
+    """Tuned models that exist and were made of any of these bases, oldest first, behind a position."""
+    return session.scalars(select(TunedModel).where(
+        TunedModel.base_model.in_(bases), TunedModel.deleted_at.is_(None), TunedModel.position > after)
+        .order_by(TunedModel.position).limit(limit)).all()
+
+
+def bases_in_use(session: Session) -> Sequence[str]:
+    """What the project's tuned models were made of."""
+    return session.scalars(select(TunedModel.base_model).where(TunedModel.deleted_at.is_(None)).distinct()
+                           .order_by(TunedModel.base_model)).all()
+
+
+def mapping(session: Session, mapping_id: str, *, lock: bool = False) -> ModelMapping | None:
+    query = select(ModelMapping).where(ModelMapping.id == mapping_id)
+    return session.scalar(query.with_for_update() if lock else query)
+
+
+def mapping_of(session: Session, model: str) -> ModelMapping | None:
+    """The project's mapping of exactly this name."""
+    return session.scalar(select(ModelMapping).where(ModelMapping.model == model))
+
+
+def mapped_to(session: Session, successors: Sequence[str]) -> Sequence[str]:
+    """The names that are mapped to any of these."""
+    return session.scalars(select(ModelMapping.model).where(ModelMapping.successor.in_(successors))).all()
+
+
+def mappings(session: Session, *, model: str | None, after: str | None,
+             limit: int) -> tuple[Sequence[ModelMapping], bool]:
+    """One page, newest first, and whether more follow."""
+    query = select(ModelMapping) if model is None else select(ModelMapping).where(ModelMapping.model == model)
+    return paginate(session, query, ModelMapping, after=after, limit=limit)
 
 
 def machines(session: Session) -> Sequence[TrainingMachine]:

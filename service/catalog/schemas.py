@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
-from service.kit.schemas import Answer, Deleted
+from service.kit.schemas import Answer, Deleted, PlainStr, Request, Timestamp
 
 Day = Annotated[date, PlainSerializer(lambda day: day.isoformat(), return_type=str)]
 
@@ -29,3 +29,29 @@ class ModelList(Answer):
 
 class ModelDeleted(Deleted):
     object: Literal["model"] = "model"
+
+
+Name = Annotated[PlainStr, Field(min_length=1, max_length=256)]
+
+
+class ModelMappingCreate(Request):
+    model: Name = Field(description="The name that callers use. It may be one that this house does not know, such as"
+                                    " that of a model that died elsewhere.")
+    successor: Name = Field(description="A model of GET /v1/models, which answers in its place.")
+    always: bool = Field(default=False, description="Answer in its place even while it lives.")
+
+
+class ModelMapping(Answer):
+    """Which model answers in the place of another once that is dead, or always. Not in OpenAI's API."""
+
+    id: str
+    object: Literal["model_mapping"] = "model_mapping"
+    created_at: Timestamp
+    model: str
+    successor: str
+    always: bool
+    created_by: str
+
+
+class ModelMappingDeleted(Deleted):
+    object: Literal["model_mapping"] = "model_mapping"

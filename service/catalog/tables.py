@@ -39,6 +39,20 @@ class TunedModel(Tenanted, Positioned, Base):
     deleted_at: Mapped[datetime | None]
 
 
+class ModelMapping(Tenanted, Positioned, Base):
+    """A model that answers in place of another, once that is dead, or always."""
+
+    __tablename__ = "model_mappings"
+    __table_args__ = (UniqueConstraint("project_id", "model"),)
+
+    model: Mapped[str]
+    "The name that callers use; it may name nothing here any more."
+    successor: Mapped[str]
+    always: Mapped[bool] = mapped_column(server_default=text("false"))
+    "Answer in its place even while it lives."
+    created_by: Mapped[str]
+
+
 class TrainingMachine(Positioned, Base):
     """What one machine trains on: its GPUs of one kind, or its cores. Belongs to the house, not to a tenant."""
 

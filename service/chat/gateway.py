@@ -7,7 +7,6 @@ by internal names only; a name is tried first, and loaded when the server does n
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 from service.catalog.errors import ModelNotFound
 from service.catalog.operations import Artifact, ResolvedModel
+from service.chat.answers import Whole, renamed
 from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
 from service.kit.storage import ObjectMissing, storage
 from service.settings import MiB, settings
@@ -25,15 +25,6 @@ _CONNECT_SECONDS = 5.0
 _LOAD_SECONDS = 300.0
 _PASSED_HEADERS = ("retry-after", "x-should-retry")
 _unreachable = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An answer that fits in one piece: JSON, its status, and the headers that are the caller's business."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
 
 
 class Gateway:
@@ -55,9 +46,6 @@ class Gateway:
 
         Raises ChatServerUnavailable, ModelLoadFailed, ModelNotFound or NotServedHere.
         """
-        if model.base.provider != "local":
-            raise NotServedHere(model.name, f"it belongs to the provider '{model.base.provider}', which this house does"
-                                            " not serve. GET /v1/models lists what there is.")
         forwarded = msgspec.json.encode(request | {"model": model.internal_name})
         try:
             answer = await self._post(forwarded)
@@ -72,7 +60,7 @@ class Gateway:
         except _unreachable as trouble:
             raise _broken(trouble) from trouble
         headers = {name: answer.headers[name] for name in _PASSED_HEADERS if name in answer.headers}
-        return Whole(answer.status, _renamed(body, model.name), headers)
+        return Whole(answer.status, renamed(body, model.name), headers)
 
     async def _post(self, body: bytes) -> aiohttp.ClientResponse:
         return await self._http.post("/v1/chat/completions", data=body, headers={"content-type": "application/json"})
@@ -150,24 +138,13 @@ def _message(text: str) -> str:
     return str(error.get("message", text))[:300] if isinstance(error, dict) else str(error)[:300]
 
 
-def _renamed(body: bytes, name: str) -> bytes:
-    """The same JSON object with the caller's name for the model in it."""
-    try:
-        answer = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return body
-    if not isinstance(answer, dict) or "model" not in answer:
-        return body
-    return msgspec.json.encode(answer | {"model": name})
-
-
 async def _renamed_lines(answer: aiohttp.ClientResponse, name: str) -> AsyncIterator[bytes]:
     """The lines of a stream; one that breaks off ends in an error that SDKs raise, not in what looks like an end."""
     try:
         async with answer:
             async for line in answer.content:
                 if line.startswith(b"data: {"):
-                    yield b"data: " + _renamed(line[len(b"data: "):].strip(), name) + b"\n"
+                    yield b"data: " + renamed(line[len(b"data: "):].strip(), name) + b"\n"
                 else:
                     yield line
     except _unreachable as trouble:

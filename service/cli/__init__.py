@@ -15,6 +15,7 @@ from service.cli import (  # imported for the commands that they register
     estimate,
     examination,
     house,
+    imports,
     keys,
     models,
     processes,
@@ -26,7 +27,7 @@ from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailab
 from service.kit.errors import ServiceError
 
 __all__ = ["app", "configuration", "convert", "credentials", "database", "estimate", "examination", "house",
-           "keys", "main", "models", "processes", "validate"]
+           "imports", "keys", "main", "models", "processes", "validate"]
 
 
 def main() -> None:

@@ -77,7 +77,8 @@ def rotate_kek() -> None:
         used = rotation.keks_in_use(session)
     _end(done, "data key")
     if former := [name for name in keyring().names if name not in used]:
-        stderr.print(f"No longer needed, once no process holds an older list of keys: {', '.join(former)}.")
+        stderr.print(f"No longer needed, but for backups made before: {', '.join(former)}. Remove it when every process"
+                     " has the new list of keys.")
 
 
 @credentials.command("rotate-data-keys")

@@ -22,6 +22,7 @@ from service.datasets.analysis.running import Options, analyse
 from service.datasets.analysis.trained import NotCounted
 from service.embedded.attachment import attach
 from service.jobs.operations import judging
+from service.jobs.operations.policies import house_policy
 from service.jobs.schemas.preflights import Reason
 
 
@@ -113,7 +114,7 @@ def _judge(entry: BaseModelEntry, files: list[judging.Reading], places: list[Pla
     method, tuning = asked.method, asked.tuning
     reasons = [reason for file in files for reason in judging.about_file(file)]
     reasons += [each for each in judging.about_method(entry, method) if each.code != "model_not_available"]
-    reasons += judging.about_retirement(entry, today())
+    reasons += judging.about_retirement(entry, today(), [house_policy()])
     for file in files:
         reasons += judging.about_format(entry, method, file)
     reasons += judging.about_limits(method, files)

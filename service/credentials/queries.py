@@ -24,6 +24,19 @@ def credential(session: Session, credential_id: str, *, lock: bool = False) -> C
     return found
 
 
+def with_data_key(session: Session, credential_id: str) -> tuple[Credential, DataKey]:
+    """A credential and the data key it is encrypted with, both as of one moment, though keys be changed meanwhile.
+
+    Raises CredentialNotFound.
+    """
+    query = (select(Credential, DataKey).join(DataKey, DataKey.id == Credential.data_key_id)
+             .where(Credential.id == credential_id, Credential.deleted_at.is_(None)))
+    found = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    if found is None:
+        raise CredentialNotFound(credential_id)
+    return found[0], found[1]
+
+
 def shared_credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
     """A credential of the whole organization. Raises CredentialNotFound, for a project's too."""
     query = _live().where(Credential.id == credential_id, Credential.project_id.is_(None))
@@ -61,6 +74,13 @@ def candidates(session: Session, provider: str, wanted: str | None) -> Sequence[
 def named(session: Session, name: str) -> Credential | None:
     query = _live().where(Credential.name == name)
     return session.scalar(query.order_by(Credential.project_id.is_(None), Credential.position.desc()).limit(1))
+
+
+def compatible(session: Session) -> Sequence[Credential]:
+    """Those for compatible servers; of two with one name, the project's own, which is the one that is used."""
+    found = candidates(session, "compatible", None)
+    first = {each.name: each for each in reversed(found)}
+    return [each for each in found if first[each.name] is each]
 
 
 def current_data_key(session: Session, organization_id: str, project_id: str | None) -> DataKey | None:

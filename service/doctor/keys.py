@@ -3,6 +3,7 @@
 import stat
 
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from service.credentials.operations.rotation import keks_in_use
 from service.doctor.database import needs_database
@@ -20,7 +21,10 @@ _HOW = ("`tuneworks credentials new-kek` makes a key for TUNEWORKS_KEK_FILE or T
 @needs_database
 def credentials() -> Result:
     """Every data key that is stored must be wrapped with a key that is here."""
-    used = _used()
+    try:
+        used = _used()
+    except ProgrammingError:
+        return fail("not examined, because the schema is not there", "See schema.")
     try:
         names = keyring().names
     except EncryptionUnavailable as problem:
@@ -38,9 +42,7 @@ def credentials() -> Result:
 
 
 def _about_the_source(found: str) -> Result:
-    several = [f"TUNEWORKS_{name.upper()}" for name in _SOURCES if getattr(settings(), name)]
-    if settings().keks.get_secret_value() == "":
-        several = [name for name in several if name != "TUNEWORKS_KEKS"]
+    several = [f"TUNEWORKS_{name.upper()}" for name in _SOURCES if name in settings().model_fields_set]
     if len(several) > 1:
         return warn(f"{found}; {', '.join(several)} are set", f"Only {several[0]} is read: unset the others.")
     file = settings().kek_file

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.events.tables import Event
@@ -22,3 +23,16 @@ def append(session: Session, type_: EventType, subject: str, *, project_id: str,
     session.flush()
     enqueue(session, Work.FAN_OUT_EVENT, event.id, project_id=project_id)
     return event
+
+
+def append_once(session: Session, type_: EventType, subject: str, *, project_id: str, dedupe_key: str,
+                data: dict[str, Any] | None = None) -> bool:
+    """The same for a fact that is found out again and again, by several at once too; whether it was told by this."""
+    event_id = new_id("evt_")
+    made = session.execute(insert(Event).values(
+        id=event_id, project_id=project_id, type=type_.value, subject=subject, dedupe_key=dedupe_key,
+        data={"id": subject, **(data or {})}).on_conflict_do_nothing(index_elements=["project_id", "dedupe_key"])
+        .returning(Event.id)).scalar()
+    if made is not None:
+        enqueue(session, Work.FAN_OUT_EVENT, event_id, project_id=project_id)
+    return made is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from service.catalog.capabilities import Obstacle
 from service.datasets.validation.examination import NEEDS_VALIDATION
 from service.jobs.states import JobStatus
 from service.kit.errors import InvalidRequest, NotFound
@@ -12,8 +13,8 @@ class JobNotFound(NotFound):
 
     code = "fine_tune_not_found"
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
+    def __init__(self, job_id: str, *, param: str = "fine_tune_id") -> None:
+        super().__init__(f"Could not find fine tune: {job_id}", param=param)
 
 
 class PreflightNotFound(NotFound):
@@ -64,6 +65,22 @@ def told(problems: Sequence[str]) -> str:
     return " ".join(("This project's training policy (GET /v1/fine_tuning/policy) is not met.", *problems))
 
 
+class ProviderCannot(InvalidRequest):
+    """The provider of the model would refuse the job, or do something else than was asked."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message, code=obstacle.code, param=obstacle.param)
+
+
+class ModelDiesTooSoon(InvalidRequest):
+    """The house or the project trains nothing that ends so soon."""
+
+    code = "model_retires_too_soon"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="model")
+
+
 class WrongState(InvalidRequest):
     """The job is in a state from which it cannot do that."""
 
@@ -106,6 +123,23 @@ class CredentialDoesNotFit(InvalidRequest):
     def __init__(self, credential: str, reason: str) -> None:
         super().__init__(f"Credential '{credential}' does not fit: {reason}. Leave 'credential' out, or name another of"
                          " GET /v1/credentials.", param="credential")
+
+
+class NotRetrainable(InvalidRequest):
+    """An old job cannot be trained again as it was; `reason` is whole sentences."""
+
+    code = "not_retrainable"
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(f"Job {job_id} cannot be trained again. {reason}", param="fine_tune_id")
+
+
+class NoJobsNamed(InvalidRequest):
+    code = "no_jobs_named"
+
+    def __init__(self) -> None:
+        super().__init__("Name the jobs to train again in 'jobs', or all imported ones with 'all': true; not both.",
+                         param="jobs")
 
 
 class IntegrationNotSupported(InvalidRequest):

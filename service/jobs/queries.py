@@ -1,6 +1,6 @@
 """Questions about jobs, and about the files that they stand on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import JSON, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.catalog.tables import TunedModel
+from service.datasets.tables import DatasetVersion
 from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
 from service.jobs.states import JobStatus
@@ -39,7 +40,7 @@ def lock_for_owner(session: Session, job_id: str) -> Job | None:
     """
     kinds = [kind.value for kind in (Work.TRAIN_JOB, Work.SUBMIT_JOB, Work.FOLLOW_JOB)]
     session.execute(select(WorkItem.id).where(WorkItem.kind.in_(kinds), WorkItem.subject == job_id)
-                    .order_by(WorkItem.position).with_for_update())
+                    .order_by(WorkItem.kind.desc()).with_for_update())  # submission first, as its worker goes on
     return lock(session, job_id)
 
 
@@ -52,6 +53,34 @@ def jobs(session: Session, *, metadata: dict[str, str] | None, without_metadata:
     elif metadata:
         query = query.where(Job.metadata_.contains(metadata))
     return paginate(session, query, Job, after=after, limit=limit)
+
+
+def imported(session: Session, *, after: str | None, limit: int) -> tuple[Sequence[Job], bool]:
+    """Jobs that another server trained and that succeeded, oldest first."""
+    query = select(Job).where(Job.alias.is_not(None), Job.status == JobStatus.SUCCEEDED)
+    return paginate(session, query, Job, after=after, limit=limit, order="asc")
+
+
+def lock_all(session: Session, job_ids: Sequence[str]) -> Sequence[Job]:
+    """These jobs as they are now, oldest first, held until the transaction ends; all who hold many begin there."""
+    return session.scalars(select(Job).where(Job.id.in_(list(job_ids))).order_by(Job.position).with_for_update(),
+                           execution_options={"populate_existing": True}).all()
+
+
+def living_successor(session: Session, old: Job, model: str) -> Job | None:
+    """The newest job that trains `old` again on this model, or has done so well."""
+    if not old.successors:
+        return None
+    return session.scalar(select(Job).where(
+        Job.id.in_(old.successors), Job.model == model,
+        Job.status.not_in([JobStatus.FAILED, JobStatus.CANCELLED])).order_by(Job.position.desc()).limit(1))
+
+
+def is_built(session: Session, file_id: str) -> bool:
+    """Whether the file is that of a version which is being built."""
+    return session.scalar(select(DatasetVersion.id).where(
+        DatasetVersion.file_id == file_id, DatasetVersion.status == "building",
+        DatasetVersion.deleted_at.is_(None)).limit(1)) is not None
 
 
 def events(session: Session, job_id: str, *, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
@@ -100,6 +129,13 @@ def usable_file(session: Session, file_id: str) -> File | None:
     return session.scalar(select(File).where(
         File.id == file_id, File.purpose == "fine-tune", File.deleted_at.is_(None),
         or_(File.expires_at.is_(None), File.expires_at > func.now())))
+
+
+def sizes(session: Session, files: Mapping[str, str]) -> dict[str, int]:
+    """Bytes of files by what stands for them: {"training_file": id} → {"training_file": bytes}."""
+    found = session.scalars(select(File).where(File.id.in_(set(files.values()))))
+    bytes_of = {file.id: file.bytes for file in found}
+    return {name: bytes_of[file_id] for name, file_id in files.items() if file_id in bytes_of}
 
 
 def training_policy(session: Session, project_id: str) -> dict[str, Any] | None:
@@ -181,3 +217,20 @@ def remote_file(session: Session, file_id: str, credential_id: str) -> RemoteFil
     return session.scalar(select(RemoteFile).where(RemoteFile.file_id == file_id,
                                                    RemoteFile.credential_id == credential_id).with_for_update(),
                           execution_options={"populate_existing": True})
+
+
+def keeps_keys(session: Session, credential_id: str) -> bool:
+    """Whether the server that the credential reaches was ever seen to give our key back."""
+    return session.scalar(select(RemoteAttempt.id).where(
+        RemoteAttempt.credential_id == credential_id, RemoteAttempt.key_seen).limit(1)) is not None
+
+
+def abandoned_files(session: Session, credential_id: str, limit: int) -> Sequence[RemoteFile]:
+    """What was sent of files that are deleted here, and that no attempt needs any more."""
+    needed = select(Job.id).join(RemoteAttempt, RemoteAttempt.job_id == Job.id).where(
+        RemoteAttempt.state.in_(["intended", "sending", "unknown", "live"]),
+        or_(Job.training_file == RemoteFile.file_id, Job.validation_file == RemoteFile.file_id)).exists()
+    return session.scalars(
+        select(RemoteFile).join(File, File.id == RemoteFile.file_id)
+        .where(RemoteFile.credential_id == credential_id, RemoteFile.state == "uploaded", File.deleted_at.is_not(None),
+               ~needed).order_by(RemoteFile.position).limit(limit)).all()

@@ -214,6 +214,10 @@ class RemoteAttempt(Tenanted, Positioned, Base):
     stuck_told: Mapped[str | None]
     "The status of which a stuck event told."
     sent_at: Mapped[datetime | None]
+    sends: Mapped[int] = mapped_column(server_default=text("0"))
+    "How often the server was asked to make it."
+    key_seen: Mapped[bool] = mapped_column(server_default=text("false"))
+    "Whether the server gave our key back: one that loses it cannot be searched."
     looks: Mapped[int] = mapped_column(server_default=text("0"))
     "How often it was looked for in vain since `sent_at`."
     next_look_at: Mapped[datetime | None]

@@ -16,6 +16,14 @@ class ProjectCreate(Request):
     name: Name
 
 
+class ModelLifeUpdate(Request):
+    """How long a model that is trained must live. Not a field of OpenAI's."""
+
+    min_days: Annotated[int, Field(ge=0, le=3660, description=(
+        "A job on a model that is known to shut down sooner is warned of or refused."))]
+    action: Annotated[Literal["warn", "refuse"], Field(description="The house may refuse even what this warns of.")]
+
+
 class TrainingPolicyUpdate(Request):
     """What a training file must have passed before a job may train on it. Not a field of OpenAI's."""
 
@@ -26,6 +34,8 @@ class TrainingPolicyUpdate(Request):
     approval: Annotated[Literal["none", "any", "other_than_uploader"], Field(description=(
         "Whether a reviewer must have approved the dataset version as a whole, and whether that may be one who"
         " uploaded or made it."))] = "none"
+    model_life: Annotated[ModelLifeUpdate | None, Field(description=(
+        "Null: only the house's own rule counts."))] = None
 
 
 class ProjectUpdate(Request):
@@ -34,12 +44,20 @@ class ProjectUpdate(Request):
         "Left out: stays as it is. Null: everything may be trained on. Not a field of OpenAI's."))] = None
 
 
+class ModelLife(Answer):
+    """How long a model that is trained must live."""
+
+    min_days: int
+    action: Literal["warn", "refuse"]
+
+
 class TrainingPolicy(Answer):
     """What a training file must have passed before a job may train on it."""
 
     max_verdict: Literal["go", "warn", "block"]
     min_reviewed_percent: float
     approval: Literal["none", "any", "other_than_uploader"]
+    model_life: ModelLife | None = None
 
 
 class Project(Answer):

@@ -23,11 +23,13 @@ from tests.isolation.rows import fill
 
 Rows = dict[str, dict[str, Any]]
 MAKERS: dict[str, Callable[[Rows], str]] = {
+    "import_id": lambda rows: rows["imports"]["id"],
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
     "preflight_id": lambda rows: rows["preflights"]["id"],
     "model": lambda rows: rows["tuned_models"]["name"],
+    "model_mapping_id": lambda rows: rows["model_mappings"]["id"],
     "project_id": lambda rows: rows["projects"]["id"],
     "service_account_id": lambda rows: rows["service_accounts"]["id"],
     "api_key_id": lambda rows: rows["api_keys"]["id"],

@@ -13,6 +13,10 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/v1/credentials/{credential_id}/webh
 BODIES: dict[str, dict[str, Any]] = {
     "createFineTuningJob": {"model": "smollm2-135m-instruct", "training_file": "file-unknown"},
     "createPreflight": {"model": "smollm2-135m-instruct", "training_file": "file-unknown"},
+    "createImport": {"provider": "openai"},
+    "retrainFineTuningJob": {"model": "smollm2-135m-instruct"},
+    "retrainFineTuningJobs": {"model": "smollm2-135m-instruct", "all": True},
+    "createModelMapping": {"model": "ft:gone", "successor": "smollm2-135m-instruct"},
     "createUpload": {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": 10, "mime_type": "application/jsonl"},
     "createChatCompletion": {"model": "ft:unknown", "messages": [{"role": "user", "content": "Hi"}]},
     "createDatasetVersion": {"source": {"type": "file", "file_id": "file-unknown"}},

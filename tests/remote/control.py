@@ -91,6 +91,10 @@ class Simulator:
         given = {"validating": validating, "queued": queued, "step": step}
         self.order("pace", **{name: value for name, value in given.items() if value is not None})
 
+    def hurry(self, seconds: float) -> None:
+        """Have every job that waits move on within so many simulated seconds."""
+        self.order("hurry", seconds=seconds)
+
     # -- trouble ---------------------------------------------------------------------------------------
 
     def behave(self, **ways: Any) -> None:
@@ -102,7 +106,8 @@ class Simulator:
         """Spoil requests that match; `how` are fields of tests.remote.faults.Fault. Returns the fault's id.
 
         `do`: refuse, reset_before, reset_after, timeout, timeout_before, truncate, garbage, html, slow, huge, deep,
-        empty, mutate (set=…, drop=…), redirect (location=…), or a status. `nth`, `count`, `probability` say which.
+        empty, mutate (set=…, drop=…), redirect (location=…), late (carried out after so many seconds), double
+        (carried out twice, as a box between may do), or a status. `nth`, `count`, `probability` say which.
         """
         told = self.order("faults", do=do, match={"method": method, "path": path, "key": key}, **how)
         return str(told["id"])
@@ -182,6 +187,7 @@ class Simulator:
 def simulating(directory: Path, *options: str) -> Iterator[Simulator]:
     """A simulator in a process of its own until the block ends."""
     ready = directory / "simulator.json"
+    ready.unlink(missing_ok=True)
     with (directory / "simulator.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "tests.remote", "--ready-file", str(ready), *options],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -45,7 +45,7 @@ def seed_estate(world: World, account: Account, wanted: Wanted) -> dict[str, Any
     files = [_file(world, account, wanted, number, begin + number * wanted.days * _DAY / (wanted.files + 1))
              for number in range(wanted.files)]
     for number in range(wanted.jobs):
-        moment = begin + (number + 1) * (wanted.days * _DAY - 2 * _DAY) / (wanted.jobs + 1)
+        moment = begin + (number + 1) * (wanted.days * 0.9) * _DAY / (wanted.jobs + 1)
         older = files[:max(2, wanted.files * (number + 1) // (wanted.jobs + 1))]
         _job(world, account, wanted, draw, draw.choice(older), draw.choice(older), moment)
     for file in files:

@@ -16,7 +16,7 @@ from aiohttp import web
 WITHOUT_EFFECT = frozenset({"refuse", "reset_before", "timeout_before", "status"})
 """Nothing is done for these, unless the fault says `effect: true`; for all others the request is carried out first."""
 KINDS = WITHOUT_EFFECT | {"reset_after", "timeout", "truncate", "garbage", "html", "slow", "huge", "deep", "mutate",
-                          "redirect", "empty"}
+                          "redirect", "empty", "late", "double"}
 _PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
 
@@ -97,6 +97,8 @@ class FaultBook:
 
 async def play(fault: Fault, request: web.Request, answer: web.StreamResponse | None) -> web.StreamResponse:
     """Spoil one answer. `answer` is None where nothing was done."""
+    if fault.do in {"late", "double"} and answer is not None:
+        return answer
     if fault.do in {"refuse", "reset_before", "reset_after"}:
         return hang_up(request)
     if fault.do in {"timeout", "timeout_before"}:

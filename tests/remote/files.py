@@ -22,6 +22,9 @@ class Bytes:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # lives as long as this
         self._file.write(content)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bytes, (self.all(),)
+
     def append(self, content: bytes) -> None:
         self._file.seek(0, 2)
         self._file.write(content)
@@ -50,6 +53,9 @@ class Generated(Bytes):
     def __init__(self, make: Callable[[], bytes]) -> None:
         self._make = make
         self._size: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Generated, (self._make,)
 
     @property
     def size(self) -> int:  # type: ignore[override]  # known once it was made

@@ -119,7 +119,13 @@ class Simulator:
             fault = world.faults.choose(request.method, request.path_qs, _keys(request))
             if fault is not None and not fault.effect:
                 return await faults.play(fault, request, None)
+            if fault is not None and fault.do == "late":
+                if request.content_type == "application/json":
+                    await request.read()  # it is all here, whether its sender stays or not
+                await asyncio.sleep(fault.seconds)
             response = await self._respond(face, name, route, request)
+            if fault is not None and fault.do == "double":
+                await self._respond(face, name, route, request)
             return response if fault is None else await faults.play(fault, request, response)
         return handle
 

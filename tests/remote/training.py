@@ -4,6 +4,7 @@ import base64
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.remote import refusals
@@ -34,7 +35,7 @@ class Training:
 
     def __init__(self, world: "World") -> None:
         self.world = world
-        self.ended: Callable[[Account, Job], None] = lambda _account, _job: None
+        self.ended: Callable[[Account, Job], None] = nothing
 
     @property
     def names(self) -> Names:
@@ -117,9 +118,9 @@ class Training:
         self._tell(job, now, "The job has successfully completed")
         job.trained_tokens = job.tokens * job.epochs
         self._bill(job)
-        encode = base64.b64encode if self.world.behaviour.results_base64 else bytes
+        make = partial(encoded_csv if self.world.behaviour.results_base64 else result_csv, job)
         file = StoredFile(self.names.file(azure=job.azure), "step_metrics.csv", "fine-tune-results", now,
-                          Generated(lambda: encode(result_csv(job))))
+                          Generated(make))
         account.files[file.id] = file
         job.result_files = [file.id]
         self._end(account, job, "succeeded", now)
@@ -199,6 +200,10 @@ class Training:
             self.world.schedule(until, account, job)
 
 
+def nothing(_account: Account, _job: Job) -> None:
+    """Nobody is told of the end of a job."""
+
+
 def resolve(job: Job) -> None:
     """Put numbers in the place of every "auto", as the server does when training begins."""
     given: dict[str, Any] = job.options["hyperparameters"]
@@ -226,6 +231,10 @@ def metrics(job: Job, step: int) -> dict[str, Any]:
     if job.validation_file:
         told |= {"valid_loss": round(loss * 1.1, 4), "valid_mean_token_accuracy": round(1 - loss / 2.7, 4)}
     return told
+
+
+def encoded_csv(job: Job) -> bytes:
+    return base64.b64encode(result_csv(job))
 
 
 def result_csv(job: Job) -> bytes:

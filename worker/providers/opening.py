@@ -14,7 +14,7 @@ _CLASSES = {
     "openai": "worker.providers.openai.remote:OpenAIRemote",
     "azure": "worker.providers.azure.remote:AzureRemote",
     "compatible": "worker.providers.compatible.remote:CompatibleRemote",
-    "bedrock": "worker.providers.bedrock.remote:BedrockRemote",
+    "bedrock": "worker.providers.bedrock.provider:Bedrock",
 }
 """Imported when they are wanted: each brings an SDK of tens of megabytes."""
 _TALKERS = ("openai", "httpx2", "httpcore2", "boto3", "botocore", "s3transfer", "urllib3")
@@ -25,9 +25,11 @@ def open_remote(credential: Credential) -> Remote:
     module, name = _CLASSES[credential.provider].split(":")
     opener = cast("Callable[..., Remote]", getattr(import_module(module), name))
     _hush()
-    if credential.provider == "bedrock":
-        return opener(credential)
     allow_private = settings().remote_allow_private
+    if credential.provider == "bedrock":
+        if credential.base_url is not None and not allow_private:  # boto3 looks at no address when it connects
+            raise Unavailable("A base URL for Bedrock needs TUNEWORKS_REMOTE_ALLOW_PRIVATE: AWS itself needs none.")
+        return opener(credential)
     _check(credential, allow_private=allow_private)
     return opener(credential, allow_private=allow_private)
 

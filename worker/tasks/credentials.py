@@ -15,10 +15,13 @@ from worker.app import Running, Transient, task, unit_of_work
 from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Unavailable
 
+_TRIES, _LATER = 10, timedelta(minutes=10)
+"""So often it is asked soon again; from then on so long apart, until it answers or the credential is deleted."""
+
 
 @task(Work.CHECK_CREDENTIAL)
 def check(running: Running) -> timedelta | None:
-    """One question, outside any transaction. A server that does not answer is asked again, less and less often."""
+    """One question, outside any transaction. A server that does not answer is asked on, though less and less often."""
     credential_id = running.claim.subject
     try:
         with unit_of_work(running.claim) as session:
@@ -30,26 +33,33 @@ def check(running: Running) -> timedelta | None:
     try:
         models: Sequence[RemoteModel] = _ask(opened)
     except RemoteError as trouble:
-        _note_trouble(running.claim, opened, trouble)
-        return None
+        return _note_trouble(running.claim, opened, trouble)
     with unit_of_work(running.claim) as session:
         credentials.record_check(session, credential_id, status="valid", details=None, models=models)
     return None
 
 
 def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:
-    with closing(open_remote(opened)) as remote:
-        return remote.check()
+    try:
+        with closing(open_remote(opened)) as remote:
+            return remote.check()
+    except RemoteError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - raised again; a library may quote the header that it could not send
+        raise opened.harmless(fault) from None
 
 
-def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> None:
-    """Raises Transient where asking again may help. What the server said is told, but for what it repeats of ours."""
+def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> timedelta | None:
+    """When to ask again. What the server said is told, but for what it repeats of ours."""
     said = opened.redact(str(trouble))
     refused = isinstance(trouble, AccessRefused)
     with unit_of_work(claim) as session:
         credentials.record_check(session, claim.subject, status="refused" if refused else "unreachable", details=said)
-    if not refused:
+    if refused:
+        return None
+    if claim.failures < _TRIES:
         raise Transient(said, trouble.retry_after if isinstance(trouble, Unavailable) else None)
+    return _LATER
 
 
 @check.abandoned

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 _LONGEST_LINE = 4 * MiB
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
-_SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN")
+_SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS",
+            "KEK_FILE", "KEK_COMMAND")
 _MOST_TEXT = 400_000
 """Characters of all texts of a preview; what goes beyond is left out of the texts, never of the counts."""
 

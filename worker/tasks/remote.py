@@ -5,79 +5,29 @@ out: see service/jobs/operations/remote.py. Trouble with a server costs no tries
 """
 
 import logging
-import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from service.credentials import operations as credentials
-from service.credentials.errors import CredentialNotFound
-from service.jobs.operations import remote, remote_files, remote_following, remote_submitting
-from service.jobs.operations.remote import Search
-from service.jobs.operations.remote_files import FileToSend
+from service.jobs.operations import remote, remote_files, remote_following, remote_searching, remote_submitting
 from service.jobs.operations.remote_following import Duty
+from service.jobs.operations.remote_searching import Search
 from service.jobs.operations.remote_submitting import Submission
 from service.jobs.plans import RemoteJob, RemoteOrder
 from service.kit.database import Scope, transaction
-from service.kit.encryption import EncryptionUnavailable
-from service.kit.storage import ObjectMissing
 from service.kit.work import Claim, LeaseLost, Work
 from service.settings import settings
-from worker.app import Running, Transient, task, unit_of_work
-from worker.providers.opening import open_remote
-from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, RemoteError, Unavailable
-from worker.providers.remote import UploadProgress as Progress
+from worker.app import Running, task, unit_of_work
+from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, Unavailable
+from worker.tasks.remote_reaching import Unreachable, cancel_extra, reaching, wait
 from worker.tasks.remote_results import bring_results
-from worker.tasks.remote_sources import StoredSource
+from worker.tasks.remote_uploads import with_files
 
 _log = logging.getLogger(__name__)
-_TROUBLE_SECONDS = 20.0
-_REFUSED_SECONDS = 300.0
-"""A credential that is refused is seldom taken again a moment later."""
-_LONGEST_SECONDS = 3600.0
-
-
-class Unreachable(Exception):
-    """The server cannot be asked now; `wait` is how long it is left alone, and the message is for the job's log."""
-
-    def __init__(self, message: str, wait: timedelta) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
-@contextmanager
-def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
-    """The server that a credential opens. Raises Unreachable for what is not the job's fault."""
-    try:
-        with unit_of_work(running.claim) as session:
-            opened = credentials.open_credential(session, credential_id)
-    except CredentialNotFound:
-        raise Unreachable("Its credential was deleted: without it, its server cannot be asked.",
-                          _soon(_REFUSED_SECONDS)) from None
-    except EncryptionUnavailable as locked:
-        raise Unreachable(f"Its credential cannot be read now: {locked}", _soon(_TROUBLE_SECONDS)) from None
-    try:
-        server = open_remote(opened)
-        try:
-            yield server
-        finally:
-            server.close()
-    except AccessRefused as refused:
-        with unit_of_work(running.claim) as session:
-            credentials.failing(session, credential_id, str(refused))
-        raise Unreachable("Its server refuses the credential: update it, and the job goes on.",
-                          _soon(_REFUSED_SECONDS)) from refused
-    except Unavailable as trouble:
-        raise Unreachable("Its server does not take requests now; it is asked again.",
-                          _soon(trouble.retry_after or _TROUBLE_SECONDS)) from trouble
-
-
-def _soon(seconds: float) -> timedelta:
-    """Spread, so that jobs which failed together do not return together."""
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_SECONDS) * random.uniform(1.0, 1.3))  # noqa: S311
+Told = TypeVar("Told")
 
 
 # -- sending ---------------------------------------------------------------------------------------------------
@@ -94,9 +44,7 @@ def submit(running: Running) -> timedelta | None:
     try:
         return _look(running, step) if isinstance(step, Search) else _send(running, step)
     except Unreachable as trouble:
-        with unit_of_work(running.claim) as session:
-            remote_submitting.record_waiting(session, step.attempt_id, str(trouble))
-        return trouble.wait
+        return wait(running, step.attempt_id, trouble)
 
 
 @submit.abandoned
@@ -113,24 +61,17 @@ def _look(running: Running, step: Search) -> timedelta:
         except (Ambiguous, Refused, Gone) as odd:  # an answer that says neither yes nor no
             raise Unavailable(str(odd)) from odd
         with unit_of_work(running.claim) as session:
-            extra = remote.record_search(session, step.attempt_id, remote.best_first(found))
+            extra = remote_searching.record_search(session, step.attempt_id,
+                                                   remote_searching.best_first(found))
         for remote_id in extra:
             cancel_extra(server, remote_id)
     return timedelta(0)
 
 
-def cancel_extra(server: Remote, remote_id: str) -> None:
-    """End what nobody waits for. It is written down as to be cancelled: a sweep does what fails here."""
-    try:
-        server.cancel(remote_id)
-    except RemoteError as trouble:
-        _log.warning("job %s at its server is not cancelled yet: %s", remote_id, trouble)
-
-
 def _send(running: Running, step: Submission) -> timedelta | None:
     with reaching(running, step.credential_id) as server:
         try:
-            was_there, order = _with_files(running, server, step)
+            was_there, order = with_files(running, server, step)
         except Refused as refused:
             _fail(running, step, refused)
             return None
@@ -170,7 +111,7 @@ def _keep(running: Running, server: Remote, step: Submission, made: RemoteJob) -
     """Write down what was made. A worker that was replaced meanwhile gives it to its successor, or ends it."""
     try:
         with unit_of_work(running.claim) as session:
-            remote.record_made(session, step.attempt_id, made.id)
+            remote.record_made(session, step.attempt_id, made)
     except LeaseLost:
         with transaction(Scope.project(running.claim.project_id)) as session:
             is_extra = remote.record_stray(session, step.attempt_id, made.id)
@@ -193,43 +134,6 @@ def _send_files_again(running: Running, step: Submission) -> timedelta:
     return timedelta(0)
 
 
-# -- files -----------------------------------------------------------------------------------------------------
-
-def _with_files(running: Running, server: Remote, step: Submission) -> tuple[bool, RemoteOrder]:
-    """The order with every file at the server, and whether any was there before."""
-    ids: dict[str, str] = {}
-    was_there = False
-    for file in step.files:
-        with unit_of_work(running.claim) as session:
-            begun = remote_files.sent(session, file, step.credential_id)
-        was_there = was_there or begun.file_id is not None
-        ids[file.param] = begun.file_id or _upload(running, server, step, file, Progress(begun.upload_id,
-                                                                                       begun.part_ids))
-    return was_there, step.with_files(ids)
-
-
-def _upload(running: Running, server: Remote, step: Submission, file: FileToSend, begun: Progress) -> str:
-    """Send a file, part by part; each is written down before the next. Its id at the server."""
-    try:
-        for progress in server.upload(StoredSource(file.object_key, file.filename, file.size), begun):
-            running.advance(f"{file.file_id}:{len(progress.part_ids)}")
-            with unit_of_work(running.claim) as session:
-                remote_files.note_sent(session, file.file_id, step.credential_id, upload_id=progress.upload_id,
-                                       part_ids=progress.part_ids, remote_file_id=progress.file_id)
-            if progress.file_id is not None:
-                return progress.file_id
-    except Gone as expired:
-        with unit_of_work(running.claim) as session:
-            remote_files.forget(session, file.file_id, step.credential_id)
-        raise Transient(f"The upload of {file.file_id} expired at its server; it is sent anew.") from expired
-    except ObjectMissing:
-        raise Refused(f"deleted_{file.param}", f"The bytes of {file.file_id} are gone. Upload it again and create the"
-                      " job again.", file.param) from None
-    except Ambiguous as lost:  # buys nothing, so it may be tried again
-        raise Transient(f"The upload of {file.file_id} got no answer: {lost}") from lost
-    raise Transient(f"The upload of {file.file_id} ended without an id.")
-
-
 # -- following -------------------------------------------------------------------------------------------------
 
 @task(Work.FOLLOW_JOB)
@@ -243,9 +147,7 @@ def follow(running: Running) -> timedelta | None:
         with reaching(running, duty.credential_id) as server:
             return _ask(running, server, duty)
     except Unreachable as trouble:
-        with unit_of_work(running.claim) as session:
-            remote_submitting.record_waiting(session, duty.attempt_id, str(trouble))
-        return trouble.wait
+        return wait(running, duty.attempt_id, trouble)
 
 
 def _ask(running: Running, server: Remote, duty: Duty) -> timedelta | None:
@@ -254,17 +156,28 @@ def _ask(running: Running, server: Remote, duty: Duty) -> timedelta | None:
         _pass_on(running, server, duty)
         seen = server.retrieve(duty.remote_id)
         running.advance(f"{duty.remote_id}:{seen.status}")
-        lines = server.events(duty.remote_id, until=duty.until)
-        checkpoints = server.checkpoints(duty.remote_id)
     except Gone:
         with unit_of_work(running.claim) as session:
             return remote_following.record_missing(session, duty.attempt_id)
     except (Ambiguous, Refused) as odd:
         raise Unavailable(str(odd)) from odd
+    lines = _if_told(lambda: server.events(duty.remote_id, until=duty.until))
+    checkpoints = _if_told(lambda: server.checkpoints(duty.remote_id))
     results = bring_results(running, server, duty, seen)
     with unit_of_work(running.claim) as session:
         return remote_following.record_followed(session, duty.attempt_id, seen, lines=lines, checkpoints=checkpoints,
                                                 result_files=results)
+
+
+def _if_told(ask: Callable[[], tuple[Told, ...]]) -> tuple[Told, ...]:
+    """What not every server tells: nothing, where it is not told."""
+    try:
+        return ask()
+    except (Refused, Gone) as untold:
+        _log.info("not told: %s", untold)
+        return ()
+    except Ambiguous as odd:
+        raise Unavailable(str(odd)) from odd
 
 
 def _pass_on(running: Running, server: Remote, duty: Duty) -> None:
@@ -276,5 +189,5 @@ def _pass_on(running: Running, server: Remote, duty: Duty) -> None:
     except Refused as refused:
         with unit_of_work(running.claim) as session:
             remote_following.record_refusal(session, duty.attempt_id, duty.wish, str(refused))
-    except Ambiguous as lost:
+    except (Ambiguous, Gone) as lost:  # what it says of the job next tells more
         _log.warning("%s of %s got no answer: %s", duty.wish, duty.remote_id, lost)

@@ -9,7 +9,7 @@ from service.settings import settings
 from service.tenants import queries as tenants
 from worker.app import Running, task, unit_of_work
 from worker.providers.remote import Ambiguous, Gone, Refused, Remote, RemoteJob
-from worker.tasks.remote import Unreachable, cancel_extra, reaching
+from worker.tasks.remote_reaching import Unreachable, cancel_extra, reaching
 
 _log = logging.getLogger(__name__)
 _MOST_PAGES = 500
@@ -33,11 +33,23 @@ def sweep(running: Running) -> timedelta | None:
                 doomed = remote_sweeping.judge(session, project_id, house, seen)
             for remote_id in doomed:
                 cancel_extra(server, remote_id)
+            _erase(running, server, credential_id)
     except Unreachable as trouble:
         return max(again, trouble.wait)
     except (Ambiguous, Refused, Gone) as odd:
         _log.warning("the jobs of %s cannot be listed: %s", credential_id, odd)
     return again
+
+
+def _erase(running: Running, server: Remote, credential_id: str) -> None:
+    """What is deleted here is deleted there too, once no job needs it."""
+    with unit_of_work(running.claim) as session:
+        files = remote_sweeping.abandoned_files(session, credential_id)
+    for file_id, remote_id in files:
+        server.delete_file(remote_id)
+        running.advance(remote_id)
+        with unit_of_work(running.claim) as session:
+            remote_sweeping.note_erased(session, file_id, credential_id)
 
 
 def _ours(running: Running, server: Remote, house: str, since: datetime) -> list[RemoteJob]:

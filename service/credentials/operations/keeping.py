@@ -33,8 +33,7 @@ def create(session: Session, owner: Owner, body: CredentialCreate, *, by: str) -
                      provider=body.provider, name=body.name, base_url=base_url, data_key_id=key_id, created_by=by,
                      options=checked_options(body.provider, body.options))
     _keep_secret(row, key, plain(body.secret), plain(body.session_token))
-    if body.webhook_secret is not None:
-        row.webhook_secret = hide(key, owner, row.id, WEBHOOK_SECRET, plain(body.webhook_secret))
+    _keep_webhook_secret(row, key, plain(body.webhook_secret))
     session.add(row)
     _flush(session, body.name)
     _note(session, row, "created", by, {"provider": row.provider, "name": row.name})
@@ -72,20 +71,24 @@ def delete(session: Session, row: Credential, *, by: str) -> Credential:
 
 
 def _change_secrets(session: Session, row: Credential, body: CredentialUpdate) -> None:
-    """Whatever changes, both secrets end under the owner's current data key."""
-    owner = Owner.of(row)
-    kept_signing = row.webhook_secret
+    """Whatever changes, both secrets end under the owner's current data key; what goes need not be readable."""
+    owner, former_id = Owner.of(row), row.data_key_id
     key_id, key = current_key(session, owner)
-    former = opened(session.get_one(DataKey, row.data_key_id)) if row.data_key_id != key_id else key
+
+    def kept(purpose: str, sealed: bytes) -> bytes:
+        if former_id == key_id:
+            return sealed
+        former = opened(session.get_one(DataKey, former_id))
+        return hide(key, owner, row.id, purpose, reveal(former, owner, row.id, purpose, sealed))
+
     if body.secret is not None:
         _keep_secret(row, key, plain(body.secret), plain(body.session_token))
-    elif former != key:
-        row.secret = hide(key, owner, row.id, SECRET, reveal(former, owner, row.id, SECRET, row.secret))
-    if given(body, "webhook_secret"):
-        signing = plain(body.webhook_secret)
     else:
-        signing = kept_signing and reveal(former, owner, row.id, WEBHOOK_SECRET, kept_signing)
-    row.webhook_secret = hide(key, owner, row.id, WEBHOOK_SECRET, signing) if signing else None
+        row.secret = kept(SECRET, row.secret)
+    if given(body, "webhook_secret"):
+        _keep_webhook_secret(row, key, plain(body.webhook_secret))
+    elif row.webhook_secret is not None:
+        row.webhook_secret = kept(WEBHOOK_SECRET, row.webhook_secret)
     row.data_key_id = key_id
 
 
@@ -93,6 +96,10 @@ def _keep_secret(row: Credential, key: bytes, secret: str, session_token: str | 
     content = json.dumps({"secret": secret, **({"session_token": session_token} if session_token else {})})
     row.secret = hide(key, Owner.of(row), row.id, SECRET, content)
     row.hint = secret[-4:] if len(secret) >= _SHORT else ""
+
+
+def _keep_webhook_secret(row: Credential, key: bytes, secret: str | None) -> None:
+    row.webhook_secret = hide(key, Owner.of(row), row.id, WEBHOOK_SECRET, secret) if secret else None
 
 
 def _address(provider: str, base_url: str | None) -> str | None:

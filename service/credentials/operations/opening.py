@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from service.credentials import queries
 from service.credentials.operations.sealing import SECRET, WEBHOOK_SECRET, Owner, opened, reveal, unwrapped
-from service.credentials.tables import DataKey
 
 _HIDDEN = "[secret]"
 
@@ -39,11 +39,17 @@ class OpenCredential:
                 words = words.replace(secret, _HIDDEN)
         return words
 
+    def harmless(self, fault: Exception) -> Exception:
+        """The fault, or in its place one that tells the same without the secrets, if it or what led to it names one."""
+        told = "".join(traceback.format_exception(fault))
+        redacted = self.redact(told)
+        return fault if redacted == told else RuntimeError(redacted)
+
 
 def open_credential(session: Session, credential_id: str) -> OpenCredential:
     """Raises CredentialNotFound (a deleted one is not found), or EncryptionUnavailable."""
-    row = queries.credential(session, credential_id)
-    owner, key = Owner.of(row), opened(session.get_one(DataKey, row.data_key_id))
+    row, data_key = queries.with_data_key(session, credential_id)
+    owner, key = Owner.of(row), opened(data_key)
     secrets = json.loads(reveal(key, owner, row.id, SECRET, row.secret))
     signing = row.webhook_secret and reveal(key, owner, row.id, WEBHOOK_SECRET, row.webhook_secret)
     return OpenCredential(row.id, row.provider, row.base_url, dict(row.options), secrets["secret"],

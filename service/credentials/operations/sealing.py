@@ -1,5 +1,6 @@
 """Data keys: one per project and one for what its organization shares, made when first needed, never stored bare."""
 
+import logging
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,9 +10,11 @@ from sqlalchemy.orm import Session
 from service.credentials import queries
 from service.credentials.tables import Credential, DataKey
 from service.kit import keyring
-from service.kit.encryption import new_data_key, seal, unseal
+from service.kit.database import database_now
+from service.kit.encryption import CannotOpen, UnknownKey, new_data_key, seal, unseal
 from service.kit.identifiers import new_id
 
+_log = logging.getLogger(__name__)
 SECRET, WEBHOOK_SECRET, _DATA_KEY = "secret", "webhook-secret", "data-key"
 
 
@@ -32,12 +35,18 @@ class Owner:
 
 
 def current_key(session: Session, owner: Owner) -> tuple[str, bytes]:
-    """The owner's data key and its id; made now if there is none. Raises EncryptionUnavailable."""
+    """The owner's data key and its id; made now if there is none that opens. Raises EncryptionUnavailable."""
     row = queries.current_data_key(session, owner.organization_id, owner.project_id)
-    if row is None:
-        _make(session, owner)
-        row = queries.current_data_key(session, owner.organization_id, owner.project_id)
-        assert row is not None
+    if row is not None:
+        try:
+            return row.id, opened(row)
+        except (CannotOpen, UnknownKey) as lost:  # what it protects may be lost, what comes next need not be
+            _log.warning("data key %s is retired, for it does not open: %s", row.id, lost)
+            row.retired_at = database_now(session)
+            session.flush()
+    _make(session, owner)
+    row = queries.current_data_key(session, owner.organization_id, owner.project_id)
+    assert row is not None
     return row.id, opened(row)
 
 

@@ -74,8 +74,9 @@ def count_shown(session: Session, file_id: str, tokenizer: str) -> schemas.Token
     file = training_file(session, file_id)
     stats = token_counts(session, file.id, tokenizer)
     if stats is not None:
-        return schemas.TokenCount.model_validate({"file_id": file.shown_id, "tokenizer": tokenizer, "status": "completed",
-                                                  "percent": 100.0, "tokens": msgspec.to_builtins(stats)})
+        return schemas.TokenCount.model_validate({
+            "file_id": file.shown_id, "tokenizer": tokenizer, "status": "completed", "percent": 100.0,
+            "tokens": msgspec.to_builtins(stats)})
     row = ask_for_count(session, file_id, tokenizer)
     return schemas.TokenCount.model_validate({
         "file_id": file.shown_id, "tokenizer": tokenizer, "status": row.state, "problem": row.problem,

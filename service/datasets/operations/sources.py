@@ -1,6 +1,5 @@
 """What a file would become as a version, from its beginning and without making anything."""
 
-import itertools
 from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.datasets.errors import NotASource
-from service.datasets.operations import making
+from service.datasets.operations.beginnings import beginning
 from service.datasets.operations.building import SOURCES, Input
 from service.datasets.operations.examples import parsed
 from service.datasets.operations.storing import storable_text
@@ -40,15 +39,11 @@ def preview(source: Input, body: SourcePreviewCreate, scratch: Path) -> SourcePr
         is_whole = _fetch(source.object_key, path)
     except ObjectMissing as gone:
         raise NoSuchFile(body.source.file_id) from gone
-    told, examples, problem = making.Told(), list[dict[str, Any]](), None
-    try:
-        lines = making.convert(path, filename=source.filename, shape=body.source.shape, mapping=body.source.mapping,
-                               told=told, advance=lambda _: None)
-        for line in itertools.islice(_split(lines), body.limit):
-            examples.append(_shown(line))
-    except Exception as wrong:  # noqa: BLE001 - whatever the beginning of a file does to its reader is worth a sentence
-        if is_whole or not examples:
-            problem = storable_text(str(wrong)[:1000])
+    begun = beginning(path, filename=source.filename, shape=body.source.shape, mapping=body.source.mapping,
+                      limit=body.limit)
+    told, examples, problem = begun.told, [_shown(line) for line in begun.lines], None
+    if begun.problem is not None and (is_whole or not examples):
+        problem = storable_text(begun.problem[:1000])
     if problem is None and told.left_out and len(examples) < body.limit:
         problem = "Left out: " + ", ".join(f"{number} ({reason})" for reason, number in told.left_out.items())
     return SourcePreview(file_id=body.source.file_id, shape=told.shape, mapping=told.mapping, examples=examples,
@@ -65,15 +60,6 @@ def _fetch(key: str, path: Path) -> bool:
             for start in range(len(head), size, _HEAD_BYTES):
                 file.write(storage().read_range(key, start, min(_HEAD_BYTES, size - start)))
         return file.tell() == size
-
-
-def _split(chunks: Any) -> Any:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line.strip())
-    if rest.strip():
-        yield rest
 
 
 def _shown(line: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.jobs import operations, queries, tables
 from service.jobs.errors import InvalidMetadataFilter
@@ -23,9 +23,16 @@ _METADATA_PARAMETER: dict[str, Any] = {"parameters": [{
 
 
 @router.post("", operation_id="createFineTuningJob", response_model=schemas.Job)
-def create_job(body: schemas.JobCreate, caller: CurrentProject, session: ProjectSession) -> tables.Job:
-    """Start fine-tuning a model on an uploaded file."""
-    return operations.create(session, caller, body)
+def create_job(body: schemas.JobCreate, caller: CurrentProject, session: ProjectSession,
+               response: Response) -> tables.Job:
+    """Start fine-tuning a model on an uploaded file.
+
+    Deprecation and Sunset headers tell of a model's end; where a model mapping has another one trained, the header
+    x-tuneworks-answered-by names it.
+    """
+    job = operations.create(session, caller, body)
+    response.headers.update(operations.headers(session, job, asked=body.model))
+    return job
 
 
 @router.get("", operation_id="listPaginatedFineTuningJobs", response_model=schemas.JobList,
@@ -57,9 +64,11 @@ def _metadata_filter(request: Request) -> tuple[dict[str, str], bool]:
 
 
 @router.get("/{fine_tuning_job_id}", operation_id="retrieveFineTuningJob", response_model=schemas.Job)
-def retrieve_job(fine_tuning_job_id: JobId, session: ProjectSession) -> tables.Job:
+def retrieve_job(fine_tuning_job_id: JobId, session: ProjectSession, response: Response) -> tables.Job:
     """Retrieve one job."""
-    return operations.retrieve(session, fine_tuning_job_id)
+    job = operations.retrieve(session, fine_tuning_job_id)
+    response.headers.update(operations.headers(session, job))
+    return job
 
 
 @router.post("/{fine_tuning_job_id}/cancel", operation_id="cancelFineTuningJob", response_model=schemas.Job)

@@ -1,6 +1,7 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
 from service.jobs.operations.erasure import delete_dataset, delete_version
+from service.jobs.operations.notices import headers
 from service.jobs.operations.preflights import (
     Comparison,
     NotCompared,
@@ -25,6 +26,7 @@ from service.jobs.operations.recording import (
     stop_requested,
 )
 from service.jobs.operations.requests import cancel, create, pause, resume, retrieve
+from service.jobs.operations.retraining import retrain, retrain_many
 from service.jobs.operations.transitions import transition
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "create_preflight",
     "delete_dataset",
     "delete_version",
+    "headers",
     "next_step",
     "pause",
     "prepare",
@@ -50,6 +53,8 @@ __all__ = [
     "record_progress",
     "record_success",
     "resume",
+    "retrain",
+    "retrain_many",
     "retrieve",
     "retrieve_preflight",
     "shown",

@@ -6,9 +6,12 @@ from service.catalog.methods import Hyperparameters, Method, SupervisedMethod, T
 from service.catalog.operations import ResolvedModel
 from service.datasets import operations as datasets
 from service.datasets.operations import ResolvedFile
+from service.files import queries as files
 from service.jobs import queries
 from service.jobs.errors import ConflictingHyperparameters, TuningDoesNotFit, UnusableFile
 from service.jobs.schemas.jobs import JobBody
+from service.jobs.tables import Job
+from service.kit.schemas import JSONObject
 
 
 def asked_file(session: Session, param: str, name: str) -> ResolvedFile:
@@ -26,6 +29,13 @@ def asked_files(session: Session, body: JobBody) -> tuple[ResolvedFile, Resolved
     if body.validation_file is None:
         return training, None
     return training, asked_file(session, "validation_file", body.validation_file)
+
+
+def old_names(session: Session, job: Job) -> JSONObject | None:
+    """What a job shows in place of our ids of files that were imported: the names that its caller knows them by."""
+    found = {param: files.find(session, name) for param, name in (
+        ("training_file", job.training_file), ("validation_file", job.validation_file)) if name is not None}
+    return {param: file.alias for param, file in found.items() if file is not None and file.alias is not None} or None
 
 
 def asked_method(body: JobBody) -> Method:

@@ -1,7 +1,7 @@
 """Puts together what is known of a job before it begins: its files, and for each model what training it would be."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,18 +16,20 @@ from service.catalog.errors import ModelNotFound, TuningNotAvailable
 from service.catalog.estimates import Estimate, Place, estimate
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
+from service.catalog.retirement import LifePolicy
 from service.datasets import operations as datasets
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.queries import reports as report_queries
 from service.files import queries as file_queries
 from service.jobs import queries
 from service.jobs.errors import TuningDoesNotFit
-from service.jobs.operations import judging
+from service.jobs.operations import judging, placing
 from service.jobs.operations.asking import asked_method, asked_tuning
 from service.jobs.operations.judging import Reading, Role
-from service.jobs.operations.policies import problems_with
+from service.jobs.operations.policies import life_policies, problems_with
 from service.jobs.schemas.preflights import Candidate, FileSummary, PreflightCreate, PreflightReport, Reason, Wait
 from service.kit.database import database_now
+from service.kit.errors import InvalidRequest
 
 
 def readings(session: Session, body: PreflightCreate) -> list[Reading]:
@@ -70,8 +72,8 @@ def assess(session: Session, project_id: str, body: PreflightCreate, *,
     """The whole report, of what is known by now; `is_final` when it is to be kept as it is."""
     files = readings(session, body)
     method = asked_method(body)
-    now = database_now(session)
-    candidates = [_candidate(session, name, method, files, now)
+    now, policies = database_now(session), life_policies(session, project_id)
+    candidates = [_candidate(session, name, body, files, now, policies)
                   for name in dict.fromkeys([body.model, *body.candidates])]
     policy = problems_with(session, project_id, files[0].file_id, files[1].file_id if len(files) > 1 else None)
     reasons = [reason for file in files for reason in judging.about_file(file, is_final=is_final)]
@@ -91,7 +93,9 @@ def _about_leakage(leakage: Mapping[str, Any] | None) -> Iterator[Reason]:
                            " than the model is.", "validation_file")
 
 
-def _candidate(session: Session, name: str, method: Method, files: list[Reading], now: datetime) -> Candidate:
+def _candidate(session: Session, name: str, body: PreflightCreate, files: list[Reading], now: datetime,
+               policies: Sequence[LifePolicy]) -> Candidate:
+    method = asked_method(body)
     try:
         model = catalog.resolve(session, name)
     except ModelNotFound:
@@ -101,7 +105,8 @@ def _candidate(session: Session, name: str, method: Method, files: list[Reading]
                          method=method.type, method_fits=False, context_length=None, training_ends=None,
                          shutdown_date=None)
     entry, reasons = model.base, [*judging.about_method(model.base, method.type),
-                                  *judging.about_retirement(model.base, now.date())]
+                                  *judging.about_retirement(model.base, now.date(), policies),
+                                  *_about_provider(session, model, body, files)]
     for file in files:
         reasons += judging.about_format(entry, method.type, file)
     tuning, problem = _tuning(session, model, method)
@@ -114,6 +119,20 @@ def _candidate(session: Session, name: str, method: Method, files: list[Reading]
         reasons=judging.ordered(reasons), method=method.type, method_fits=method.type in entry.methods, tuning=tuning,
         context_length=entry.context_length, training_ends=_day(entry.training_ends),
         shutdown_date=_day(entry.shutdown_date), queue=_wait(session, entry, now), **_numbers(found))
+
+
+def _about_provider(session: Session, model: ResolvedModel, body: PreflightCreate,
+                    files: list[Reading]) -> Iterator[Reason]:
+    """Whether somebody can pay for it, and whether the provider does what is asked."""
+    wanted = body.credential if model.name == body.model or model.base.provider != placing.LOCAL else None
+    try:
+        placing.credential_for(session, model, wanted)
+    except InvalidRequest as missing:
+        yield judging.block(str(missing.code), missing.message, missing.param)
+    sizes = queries.sizes(session, {file.role: file.file_id for file in files})
+    for obstacle in placing.obstacles(model, body, asked_method(body), sizes):
+        if obstacle.param != "method.type":  # which the catalog says already
+            yield judging.block(obstacle.code, obstacle.message, obstacle.param)
 
 
 def _day(day: object) -> str | None:

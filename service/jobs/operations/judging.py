@@ -7,12 +7,14 @@ from typing import Literal
 
 from service.catalog.base_models import BaseModelEntry, MethodName
 from service.catalog.estimates import Estimate
+from service.catalog.retirement import LifePolicy, breaks
 from service.datasets.analysis.report import Report
 from service.datasets.validation.examination import MIN_EXAMPLES, NEEDS_VALIDATION, too_few, too_many
 from service.jobs.schemas.preflights import Reason, Verdict
 from service.settings import settings
 
 Role = Literal["training_file", "validation_file"]
+RETIRES = "model_retires"
 _ORDER = {"block": 0, "warn": 1, "info": 2}
 
 
@@ -60,18 +62,28 @@ def about_file(file: Reading, *, is_final: bool = False) -> Iterator[Reason]:
             yield Reason(severity="warn", code="data", message=words, param=file.role)
 
 
-def about_retirement(entry: BaseModelEntry, today: date) -> Iterator[Reason]:
+def about_retirement(entry: BaseModelEntry, today: date, policies: Sequence[LifePolicy]) -> Iterator[Reason]:
     """A model that is gone cannot be trained; one that goes soon takes every model tuned from it along."""
     soon = today + timedelta(days=settings().retirement_warning_days)
     ends, shut, ended = entry.training_ends, entry.shutdown_date, entry.ended(today)
     if ended is not None:
         yield block("model_shut_down" if shut is not None and shut <= today else "training_ended", ended, "model")
-    elif shut is not None and shut <= soon:
-        yield warn("model_retires", f"{entry.id} SHUTS DOWN ON {shut}, in {_days(shut - today)}, and every model tuned"
-                   " from it stops with it. What you pay for now is gone then: think of a model of your own house.",
-                   "model")
+    elif shut is not None:
+        yield from _about_life(entry, shut - today, [each for each in policies if breaks(each, entry, today)])
     if ends is not None and today < ends <= soon:
         yield warn("training_ends", f"{entry.id} can be trained until {ends}, for {_days(ends - today)} more.", "model")
+
+
+def _about_life(entry: BaseModelEntry, left: timedelta, broken: Sequence[LifePolicy]) -> Iterator[Reason]:
+    """What the policies make of a model that still lives for so long; the strictest decides."""
+    told = (f"{entry.id} SHUTS DOWN ON {entry.shutdown_date}, in {_days(left)}, and every model tuned from it stops"
+            " with it.")
+    refusing = [policy.min_days for policy in broken if policy.action == "refuse"]
+    if refusing:
+        yield block(RETIRES, f"{told} A model must live for {max(refusing)} days to be trained here (GET"
+                    " /v1/fine_tuning/policy). Choose one that lives on.", "model")
+    elif broken:
+        yield warn(RETIRES, f"{told} What you pay for now is gone then: think of a model of your own house.", "model")
 
 
 def _days(left: timedelta) -> str:
@@ -79,10 +91,7 @@ def _days(left: timedelta) -> str:
 
 
 def about_method(entry: BaseModelEntry, method: MethodName) -> Iterator[Reason]:
-    """Whether this house trains the model at all, and in this way."""
-    if not entry.is_trained_here:
-        yield block("model_not_available", f"No provider of this house trains {entry.id} (its provider is"
-                    f" {entry.provider}).", "model")
+    """Whether the model can be trained in this way."""
     if method not in entry.methods:
         supported = ", ".join(entry.methods) or "none"
         yield block("fine_tuning_method_not_available", f"Model {entry.id} does not support the {method} fine-tuning"

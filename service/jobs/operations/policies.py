@@ -1,14 +1,16 @@
-"""Holds jobs to what their project demands of the data that it trains on."""
+"""Holds jobs to what their project demands of the data that it trains on, and of the life of the model."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from service.catalog.retirement import LifePolicy
 from service.datasets import operations as datasets
 from service.files import queries as files
 from service.jobs import queries
 from service.jobs.errors import TrainingPolicyNotMet
+from service.settings import settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,13 @@ def problems_with(session: Session, project_id: str, training: str, validation: 
         found += [Problem("validation_file", words) for words in datasets.verdict_problems(
             policy, validation, datasets.known_verdict(session, validation), of="the validation data")]
     return found
+
+
+def life_policies(session: Session, project_id: str) -> tuple[LifePolicy, ...]:
+    """How long a model must live: by the house's rule and by the project's. The stricter one decides."""
+    life = (queries.training_policy(session, project_id) or {}).get("model_life")
+    return (house_policy(),) if life is None else (house_policy(), LifePolicy(life["min_days"], life["action"]))
+
+
+def house_policy() -> LifePolicy:
+    return LifePolicy(settings().retirement_warning_days + 1, settings().retirement_action)

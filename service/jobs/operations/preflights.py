@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.catalog import mappings
 from service.catalog import operations as catalog
 from service.catalog.errors import ModelNotAvailable, ModelNotFound
 from service.datasets import operations as datasets
@@ -44,6 +45,9 @@ def create_preflight(session: Session, caller: Caller, body: PreflightCreate) ->
     if body.integrations:
         raise IntegrationNotSupported
     asked_method(body)
+    body = body.model_copy(update={
+        "model": mappings.stand_in(session, body.model),
+        "candidates": [mappings.stand_in(session, name) for name in body.candidates]})
     for name in [body.model, *body.candidates]:
         _check_known(session, name)
     training, validation = asked_files(session, body)
@@ -65,6 +69,15 @@ def _check_known(session: Session, name: str) -> None:
         catalog.resolve(session, name)
     except ModelNotFound as unknown:
         raise ModelNotAvailable(name) from unknown
+
+
+def ask_for_counts(session: Session, body: PreflightCreate) -> None:
+    """The same for a body whose file is there."""
+    _ask_for_counts(session, body.training_file, body)
+
+
+def verdict_of(report: schemas.PreflightReport) -> schemas.Verdict:
+    return judging.verdict_of(report.reasons)
 
 
 def _ask_for_counts(session: Session, file_id: str, body: PreflightCreate) -> None:

@@ -13,9 +13,7 @@ again. Money is held from `intended` on, and the hold ends with the attempt.
 """
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,7 +21,7 @@ from sqlalchemy.orm import Session
 from service.jobs import queries
 from service.jobs.operations import remote_costs
 from service.jobs.operations.transitions import Line, log
-from service.jobs.plans import RemoteJob, RemoteState
+from service.jobs.plans import RemoteJob
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, RemoteAttempt
 from service.kit.database import database_now
@@ -31,16 +29,6 @@ from service.kit.identifiers import new_id
 from service.kit.work import Work, enqueue
 from service.settings import settings
 from service.tenants import operations as tenants
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What may have been made, and must be looked for after `wait`."""
-
-    attempt_id: str
-    credential_id: str
-    key: str
-    wait: timedelta
 
 
 def new_key(project_id: str) -> str:
@@ -67,15 +55,6 @@ def intend(session: Session, job: Job, credential_id: str) -> RemoteAttempt:
     return attempt
 
 
-def search(session: Session, attempt: RemoteAttempt) -> Search:
-    """How to look for what an attempt may have made; one whose sender is gone becomes unknown here."""
-    if attempt.state == "sending":
-        _lose(session, attempt)
-    due = attempt.next_look_at or database_now(session)
-    wait = max(timedelta(0), due - database_now(session))
-    return Search(attempt.id, attempt.credential_id, attempt.key, wait)
-
-
 def mark_sending(session: Session, attempt_id: str) -> bool:
     """Commit to the one request that may cost money; False when it must not be made any more."""
     job, attempt = locked(session, attempt_id)
@@ -84,22 +63,24 @@ def mark_sending(session: Session, attempt_id: str) -> bool:
     if job.cancel_requested_at is not None or job.pause_requested_at is not None:
         return False
     attempt.state, attempt.sent_at, attempt.looks = "sending", database_now(session), 0
+    attempt.sends += 1
     session.flush()
     return True
 
 
-def record_made(session: Session, attempt_id: str, remote_id: str) -> None:
+def record_made(session: Session, attempt_id: str, made: RemoteJob) -> None:
     """The server made it: it is followed from now on."""
     job, attempt = locked_to_follow(session, attempt_id)
     if job is not None and attempt is not None and attempt.state in {"sending", "unknown"}:
-        _adopt(session, job, attempt, remote_id, f"Created at {job.provider}: {remote_id}")
+        attempt.key_seen = made.key == attempt.key
+        adopt(session, job, attempt, made.id, f"Created at {job.provider}: {made.id}")
 
 
 def record_not_made(session: Session, attempt_id: str) -> None:
     """The server made nothing, for now: it may be sent again."""
     _, attempt = locked(session, attempt_id)
     if attempt is not None and attempt.state == "sending":
-        attempt.state = "intended"
+        attempt.state, attempt.sends = "intended", attempt.sends - 1
         session.flush()
 
 
@@ -107,13 +88,13 @@ def record_ambiguous(session: Session, attempt_id: str) -> timedelta:
     """No answer, or none that can be read; how long to wait before it is looked for."""
     _, attempt = locked(session, attempt_id)
     if attempt is not None and attempt.state == "sending":
-        _lose(session, attempt)
-    return _interval(0)
+        lose(session, attempt)
+    return interval(0)
 
 
-def _lose(session: Session, attempt: RemoteAttempt) -> None:
+def lose(session: Session, attempt: RemoteAttempt) -> None:
     attempt.state, attempt.looks = "unknown", 0
-    attempt.next_look_at = database_now(session) + _interval(0)
+    attempt.next_look_at = database_now(session) + interval(0)
     session.flush()
     job = queries.job(session, attempt.job_id)
     if job is not None:
@@ -121,45 +102,7 @@ def _lose(session: Session, attempt: RemoteAttempt) -> None:
                                 " before anything is sent again.", level="warn")])
 
 
-def best_first(found: Sequence[RemoteJob]) -> list[str]:
-    """What goes on or has come to its end before what came to nothing; of two such, the older one."""
-    came_to_nothing = {RemoteState.FAILED, RemoteState.CANCELLED}
-    last = datetime.max.replace(tzinfo=UTC)
-    return [job.id for job in sorted(found, key=lambda job: (job.state in came_to_nothing, job.created_at or last,
-                                                             job.id))]
-
-
-def record_search(session: Session, attempt_id: str, found: list[str]) -> list[str]:
-    """What a look for an attempt came to; `found` bears its key, the best first. Returns what is to be cancelled.
-
-    Nothing found, often and long enough, means that nothing was made.
-    """
-    job, attempt = locked_to_follow(session, attempt_id)
-    if job is None or attempt is None or attempt.state != "unknown":
-        return []
-    candidates = [remote_id for remote_id in found if remote_id not in attempt.discarded]
-    if candidates and not job.status.is_terminal:
-        _adopt(session, job, attempt, candidates[0], f"Found at {job.provider}: {candidates[0]}")
-        return discard(session, job, attempt, candidates[1:])
-    extra = discard(session, job, attempt, candidates)
-    now = database_now(session)
-    attempt.looks += 1
-    if attempt.looks < settings().remote_looks or now < _settled(attempt):
-        attempt.next_look_at = now + _interval(attempt.looks)
-    else:
-        attempt.state, attempt.next_look_at, attempt.looks = "intended", None, 0
-        log(session, job, [Line(f"{job.provider} made nothing of it, for all that its lists say.")])
-        if job.status.is_terminal:
-            release(session, attempt, "nothing was made, and the job has ended")
-    session.flush()
-    return extra
-
-
-def _settled(attempt: RemoteAttempt) -> datetime:
-    return (attempt.sent_at or attempt.created_at) + timedelta(seconds=settings().remote_settle_seconds)
-
-
-def _interval(looks: int) -> timedelta:
+def interval(looks: int) -> timedelta:
     """Doubling, but so that some looks fall into the last part of the wait."""
     seconds = settings().remote_look_seconds * 2 ** min(looks, 16)
     return timedelta(seconds=min(seconds, settings().remote_settle_seconds / 4))
@@ -176,12 +119,12 @@ def record_stray(session: Session, attempt_id: str, remote_id: str) -> bool:
     if attempt.remote_id == remote_id:
         return False
     if attempt.state in {"unknown", "intended"} and not job.status.is_terminal:
-        _adopt(session, job, attempt, remote_id, f"Created at {job.provider}: {remote_id}")
+        adopt(session, job, attempt, remote_id, f"Created at {job.provider}: {remote_id}")
         return False
     return bool(discard(session, job, attempt, [remote_id]))
 
 
-def _adopt(session: Session, job: Job, attempt: RemoteAttempt, remote_id: str, message: str) -> None:
+def adopt(session: Session, job: Job, attempt: RemoteAttempt, remote_id: str, message: str) -> None:
     now = database_now(session)
     attempt.state, attempt.remote_id, attempt.next_look_at = "live", remote_id, None
     attempt.next_poll_at, attempt.next_follow_at, attempt.status_since = now, now, now

@@ -97,6 +97,7 @@ def record_followed(session: Session, attempt_id: str, seen: RemoteJob, *, lines
 def _note_status(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob) -> None:
     now, status = database_now(session), plain(seen.status, 100)
     attempt.missing_since, attempt.polled_at = None, now
+    attempt.key_seen = attempt.key_seen or seen.key == attempt.key
     attempt.next_follow_at = now + _follow_interval(now - attempt.created_at)
     attempt.next_poll_at = attempt.next_poll_at or now
     if status != attempt.remote_status:

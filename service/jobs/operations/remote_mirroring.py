@@ -36,8 +36,14 @@ def mirror_job(session: Session, job: Job, seen: RemoteJob) -> None:
 
 def mirror_events(session: Session, job: Job, attempt: RemoteAttempt, lines: Sequence[RemoteEvent]) -> None:
     """Lines of the server's log, oldest first, under the server's ids; each once, however often it is told."""
-    if not lines:
-        return
+    if lines:
+        mirror_lines(session, job, lines)
+        attempt.followed_until = plain(lines[-1].id, 200)
+        session.flush()
+
+
+def mirror_lines(session: Session, job: Job, lines: Sequence[RemoteEvent]) -> None:
+    """The same for a job that this house did not make."""
     now = database_now(session)
     ours = [_line(line) for line in lines]
     mirror(session, job, [Mirrored(message, key=f"remote:{alias}", level=line.level, type="metrics" if data else
@@ -47,7 +53,6 @@ def mirror_events(session: Session, job: Job, attempt: RemoteAttempt, lines: Seq
     job.last_step = max([job.last_step, *(data["step"] for _, _, data in ours if data)])
     totals = [data["total_steps"] for _, _, data in ours if data and _is_step(data.get("total_steps"))]
     job.total_steps = totals[-1] if totals else job.total_steps
-    attempt.followed_until = plain(lines[-1].id, 200)
     session.flush()
 
 

@@ -10,10 +10,10 @@ from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
 from service.catalog.errors import ModelNotFound
 from service.jobs import queries
-from service.jobs.operations import remote
-from service.jobs.operations.remote import Search
+from service.jobs.operations import remote, remote_searching
 from service.jobs.operations.remote_files import FileToSend
-from service.jobs.operations.transitions import Line, fail, log, move
+from service.jobs.operations.remote_searching import Search
+from service.jobs.operations.transitions import Line, fail, move
 from service.jobs.plans import RemoteOrder
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, RemoteAttempt
@@ -46,7 +46,7 @@ def next_step(session: Session, job_id: str) -> Submission | Search | None:
     if job is None or (attempt is not None and attempt.state == "live"):
         return None
     if attempt is not None and attempt.state != "intended":
-        return remote.search(session, attempt)
+        return remote_searching.search(session, attempt)
     if job.status is not JobStatus.QUEUED:
         if attempt is not None:
             remote.release(session, attempt, f"the job is {job.status}")
@@ -137,13 +137,6 @@ def record_refused(session: Session, attempt_id: str, code: str, message: str, p
         fail(session, job, code, message, param)
 
 
-def record_waiting(session: Session, attempt_id: str, why: str) -> None:
-    """Tell, once for each reason, why a job is not sent or followed yet."""
-    job, attempt = remote.locked(session, attempt_id)
-    if job is not None and attempt is not None and not job.status.is_terminal:
-        log(session, job, [Line(why, key=f"waiting:{attempt.id}:{why}"[:200], level="warn")])
-
-
 def record_given_up(session: Session, job_id: str) -> None:
     """The tries are spent. A job of which the server has nothing fails; one that may be there is still looked for."""
     job = queries.lock(session, job_id)
@@ -151,7 +144,7 @@ def record_given_up(session: Session, job_id: str) -> None:
     if job is None or (attempt is not None and attempt.state == "live"):
         return
     if attempt is not None and attempt.state != "intended":
-        remote.search(session, attempt)  # by the sweep of its credential, which asks for this again
+        remote_searching.search(session, attempt)  # by the sweep of its credential, which asks for this again
         return
     _fail(session, job, "server_error", "The job could not be sent: it was tried several times and each try was cut"
           " short. Create it again; if that fails too, ask your platform team.", None)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs import queries
 from service.jobs.operations import remote
+from service.jobs.operations.remote_searching import best_first
 from service.jobs.operations.transitions import Line, log
 from service.jobs.plans import RemoteJob, RemoteState
 from service.jobs.tables import Job, RemoteAttempt
@@ -20,6 +21,8 @@ from service.kit.work import Work, enqueue
 from service.settings import settings
 
 DAYS = 14
+_FILES = 100
+"""So many are erased in one sweep."""
 
 
 def is_ours(seen: RemoteJob, project_id: str, organization_id: str) -> bool:
@@ -93,7 +96,7 @@ def _keep_oldest(session: Session, job: Job, attempt: RemoteAttempt, jobs: Seque
         return []
     useful = [each for each in jobs if each.id not in attempt.discarded
               and each.state not in {RemoteState.FAILED, RemoteState.CANCELLED}]
-    best = next(iter(remote.best_first(useful)), followed.id)
+    best = next(iter(best_first(useful)), followed.id)
     if best == followed.id:
         return []
     attempt.remote_id, attempt.remote_status, attempt.followed_until = best, None, None
@@ -115,6 +118,19 @@ def next_sweep(session: Session, credential_id: str) -> timedelta | None:
     if last is None or database_now(session) - last > timedelta(days=DAYS):
         return None
     return timedelta(seconds=settings().remote_sweep_seconds)
+
+
+def abandoned_files(session: Session, credential_id: str) -> list[tuple[str, str]]:
+    """Files that are deleted here and still lie at the server: their ids here and there."""
+    rows = queries.abandoned_files(session, credential_id, _FILES)
+    return [(row.file_id, row.remote_file_id) for row in rows if row.remote_file_id is not None]
+
+
+def note_erased(session: Session, file_id: str, credential_id: str) -> None:
+    row = queries.remote_file(session, file_id, credential_id)
+    if row is not None:
+        row.state, row.remote_file_id = "gone", None
+        session.flush()
 
 
 def wake_unsent(session: Session, project_id: str, credential_id: str) -> None:

@@ -1,27 +1,30 @@
 """What callers ask of jobs: create, cancel, pause, resume."""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from sqlalchemy.orm import Session
 
+from service.catalog import capabilities, mappings
 from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
-from service.credentials import operations as credentials
+from service.catalog.retirement import LifePolicy
 from service.jobs import queries
 from service.jobs.errors import (
-    CredentialDoesNotFit,
     IntegrationNotSupported,
     JobNotFound,
     MissingValidationFile,
+    ModelDiesTooSoon,
+    ProviderCannot,
     StillPausing,
     WrongState,
 )
-from service.jobs.operations import judging, preflights, remote
-from service.jobs.operations.asking import asked_files, asked_method, asked_tuning
-from service.jobs.operations.policies import check_policy
+from service.jobs.operations import judging, placing, preflights, remote
+from service.jobs.operations.asking import asked_files, asked_method, asked_tuning, old_names
+from service.jobs.operations.policies import check_policy, life_policies
 from service.jobs.operations.transitions import Line, log, move
 from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
@@ -37,12 +40,18 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
     if body.integrations:
         raise IntegrationNotSupported
-    method = asked_method(body)
+    method, asked = asked_method(body), body.model
+    body = body.model_copy(update={"model": mappings.stand_in(session, asked)})
     model = catalog.resolve_for_training(session, body.model, method.type)
+    policies = life_policies(session, caller.project_id)
+    _check_life(session, model.base, policies)
     if method.type == "reinforcement" and body.validation_file is None:
         raise MissingValidationFile
-    shown, credential_id = _method_and_credential(session, model, method, body.credential)
+    credential_id = placing.credential_for(session, model, body.credential)
+    shown = _shown_method(session, model, method)
     training, validation = asked_files(session, body)
+    _check_obstacles(session, model, body, {"training_file": training.file_id} | (
+        {"validation_file": validation.file_id} if validation else {}))
     check_policy(session, caller.project_id, training.file_id, validation.file_id if validation else None)
     job = Job(id=new_id("ftjob-"), project_id=caller.project_id, organization_id=caller.organization_id,
               model=model.name, base_model=model.base.id, provider=model.base.provider, method=shown,
@@ -53,31 +62,31 @@ def create(session: Session, caller: Caller, body: JobCreate) -> Job:
               model_code=random_text(8))
     if body.metadata is not None:  # an explicit None would be stored as JSON's null, not as SQL's
         job.metadata_ = dict(body.metadata)
+    job.original = old_names(session, job)
     preflights.link(session, job, body, body.preflight)
     session.add(job)
     session.flush()
-    log(session, job, [*_first_lines(job), *_last_days(model.base, database_now(session).date())])
+    log(session, job, [*_first_lines(job), *_stand_in(asked, body.model),
+                       *_last_days(model.base, database_now(session).date(), policies)])
     enqueue(session, Work.PREPARE_JOB, job.id, project_id=job.project_id)
     return job
 
 
-def _method_and_credential(session: Session, model: ResolvedModel, method: Method,
-                           wanted: str | None) -> tuple[JSONObject, str | None]:
-    """How the job is trained, as it shows it, and with what that is paid. Raises what does not fit."""
-    if model.base.provider == "local":
-        if wanted is not None:
-            raise CredentialDoesNotFit(wanted, f"{model.name} is trained in this house, which asks for none")
+def _shown_method(session: Session, model: ResolvedModel, method: Method) -> JSONObject:
+    """The method as the job shows it; which weights move is only said of what this house trains."""
+    if model.base.provider == placing.LOCAL:
         tuning = asked_tuning(session, model, method.supervised)
         catalog.check_tuning(model, tuning.type)
-        return method.shown(tuning), None
-    if method.supervised is not None and method.supervised.tuning is not None:
-        catalog.check_tuning(model, method.supervised.tuning.type)
-    credential = credentials.choose(session, model.base.provider, wanted or model.credential_id)
-    if model.credential_id is not None and credential.id != model.credential_id:
-        raise CredentialDoesNotFit(credential.name, f"{model.name} lies where another credential leads")
+        return method.shown(tuning)
     shown = method.shown()
     shown[method.type].pop("tuning", None)
-    return shown, credential.id
+    return shown
+
+
+def _check_obstacles(session: Session, model: ResolvedModel, body: JobCreate, files: Mapping[str, str]) -> None:
+    """Raises ProviderCannot for the first thing that the model's provider would refuse."""
+    for obstacle in placing.obstacles(model, body, asked_method(body), queries.sizes(session, files)):
+        raise ProviderCannot(obstacle)
 
 
 def _first_lines(job: Job) -> list[Line]:
@@ -86,10 +95,23 @@ def _first_lines(job: Job) -> list[Line]:
             Line(f"Validating training file: {job.training_file}{validation}", key="validating")]
 
 
-def _last_days(base: BaseModelEntry, today: date) -> list[Line]:
+def _stand_in(asked: str, model: str) -> list[Line]:
+    if asked == model:
+        return []
+    return [Line(f"{asked} is mapped to {model}, which is trained in its place", key="stands_in")]
+
+
+def _check_life(session: Session, base: BaseModelEntry, policies: Sequence[LifePolicy]) -> None:
+    """Raises ModelDiesTooSoon when a policy refuses what is left of the model's life."""
+    for reason in judging.about_retirement(base, database_now(session).date(), policies):
+        if reason.code == judging.RETIRES and reason.severity == "block":
+            raise ModelDiesTooSoon(reason.message)
+
+
+def _last_days(base: BaseModelEntry, today: date, policies: Sequence[LifePolicy]) -> list[Line]:
     """A model that dies soon takes every model tuned from it along, which nobody should find out afterwards."""
     return [Line(reason.message, key=reason.code, level="warn")
-            for reason in judging.about_retirement(base, today) if reason.severity == "warn"]
+            for reason in judging.about_retirement(base, today, policies) if reason.severity == "warn"]
 
 
 def retrieve(session: Session, job_id: str) -> Job:
@@ -118,13 +140,17 @@ def cancel(session: Session, job_id: str) -> Job:
 
 
 def pause(session: Session, job_id: str) -> Job:
-    """Pause at once what nobody trains; ask whoever may to stop where it can go on. Raises JobNotFound, WrongState."""
+    """Pause at once what nobody trains; ask whoever may to stop where it can go on.
+
+    Raises JobNotFound, WrongState, or ProviderCannot for a job at a server that cannot pause.
+    """
     job = _found(queries.lock_for_owner(session, job_id), job_id)
     can_pause = job.status in {JobStatus.QUEUED, JobStatus.RUNNING}
     if not can_pause or job.cancel_requested_at is not None:
         raise WrongState(job_id, job.status, "paused")
     if job.status is JobStatus.QUEUED and _is_ours_to_stop(session, job, "paused before it was sent"):
         return move(session, job, JobStatus.PAUSED, Line("The job was paused"))
+    _check_pauses(job)
     if job.pause_requested_at is None:
         job.pause_requested_at = database_now(session)
         log(session, job, [Line("Pause requested")])
@@ -147,6 +173,12 @@ def resume(session: Session, job_id: str) -> Job:
         log(session, job, [Line("Resumption requested")])
     _pass_on(session, job)
     return job
+
+
+def _check_pauses(job: Job) -> None:
+    reason = capabilities.of(job.provider).cannot("pause")
+    if reason is not None:
+        raise ProviderCannot(capabilities.Obstacle("pause_not_supported", reason, "fine_tune_id"))
 
 
 def _is_ours_to_stop(session: Session, job: Job, note: str) -> bool:

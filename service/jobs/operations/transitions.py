@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.catalog import mappings
 from service.events import operations as events
 from service.events.types import EventType
 from service.jobs import queries
@@ -91,9 +92,22 @@ def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: b
     if to is JobStatus.QUEUED and not is_sent:
         work = Work.TRAIN_JOB if job.provider == "local" else Work.SUBMIT_JOB
         enqueue(session, work, job.id, project_id=job.project_id)
+    if to is JobStatus.SUCCEEDED and job.answers_for is not None:
+        map_now(session, job)
     if to in _PUBLIC:
         events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
     return job
+
+
+def map_now(session: Session, job: Job) -> None:
+    """Have calls that name the model which the job's own replaces answered by it from now on."""
+    if job.answers_for is None or job.fine_tuned_model is None:
+        return
+    is_mapped = mappings.adopt(session, project_id=job.project_id, model=job.answers_for,
+                               successor=job.fine_tuned_model, by=job.id)
+    words = (f"Calls that name {job.answers_for} are answered by {job.fine_tuned_model}" if is_mapped else
+             f"Calls that name {job.answers_for} cannot be answered by {job.fine_tuned_model}: that is mapped to it")
+    log(session, job, [Line(words, key="mapped", level="info" if is_mapped else "warn")])
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None) -> Job:

@@ -31,6 +31,9 @@ class JobBody(Request):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
         None, description="Makes a run repeatable; chosen when it is left out.")
     metadata: Metadata | None = None
+    credential: Id | None = Field(
+        None, description="Id or name of the credential that pays, for a model that a server trains for money; its"
+                          " provider's newest that works, when it is left out.")
     integrations: Annotated[list[Any], Field(max_length=5)] | None = Field(
         None, description="Must be empty: nothing is sent to other services.")
 
@@ -38,9 +41,6 @@ class JobBody(Request):
 class JobCreate(JobBody):
     """A job to start."""
 
-    credential: Id | None = Field(
-        None, description="Id or name of the credential that pays, for a model that a server trains for money; its"
-                          " provider's newest that works, when it is left out.")
     preflight: Id | None = Field(
         None, description="Id of a pre-flight of the same files and method, with this model among its candidates.")
 

@@ -33,10 +33,10 @@ class Control:
 
     def add_routes(self, app: web.Application) -> None:
         verbs: dict[str, Order] = {
-            "reset": self.reset, "advance": self.advance, "run": self.run, "pace": self.pace, "behave": self.behave,
-            "faults": self.faults, "clear_faults": self.clear_faults, "accounts": self.account, "job": self.job,
-            "deployments": self.deployment, "webhooks": self.webhooks, "send_webhook": self.send_webhook,
-            "estate": self.estate, "refuse": self.refuse,
+            "reset": self.reset, "advance": self.advance, "run": self.run, "pace": self.pace, "hurry": self.hurry,
+            "behave": self.behave, "faults": self.faults, "clear_faults": self.clear_faults, "accounts": self.account,
+            "job": self.job, "deployments": self.deployment, "webhooks": self.webhooks,
+            "send_webhook": self.send_webhook, "estate": self.estate, "refuse": self.refuse,
         }
         for name, verb in verbs.items():
             app.router.add_post(f"/_control/{name}", _handler(verb))
@@ -69,6 +69,16 @@ class Control:
 
     def pace(self, given: dict[str, Any]) -> None:
         _assign(self.world.pace, given)
+
+    def hurry(self, given: dict[str, Any]) -> None:
+        """What waits moves on within so many seconds, one after the other."""
+        now, within = self.world.clock.now(), float(given["seconds"])
+        waiting = [(account, job) for account in self.world.accounts for job in account.order
+                   if job.status in {"validating_files", "queued"} and (job.due or 0) > now + within]
+        for place, (account, job) in enumerate(waiting, start=1):
+            job.due = now + within * place / len(waiting)
+            job.changed()
+            self.world.schedule(job.due, account, job)
 
     def behave(self, given: dict[str, Any]) -> None:
         _assign(self.world.behaviour, given)

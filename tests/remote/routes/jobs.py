@@ -1,6 +1,5 @@
 """Fine-tuning jobs: create, list, retrieve, cancel, pause, resume, events, checkpoints."""
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -39,11 +38,12 @@ def make(world: World, account: Account, order: Order, now: float, *, azure: boo
     problem = reading.problem
     if problem is None and world.names.random.random() < world.behaviour.failing_share:
         problem = Problem("server_error", "The job failed due to an internal error", "")
-    return Job(world.names.job(azure=azure), base, now, account.organization, order.training_file, order.validation_file,
-               order.method, order.options, order.suffix, order.seed if order.seed is not None else world.names.seed(),
-               order.metadata if world.behaviour.keeps_metadata else None, order.integrations, reading.examples,
-               reading.tokens, problem, steps=math.ceil(max(reading.examples, 1)), step_seconds=world.pace.step,
-               visible_at=now + world.behaviour.list_lag, azure=azure)
+    return Job(
+        world.names.job(azure=azure), base, now, account.organization, order.training_file, order.validation_file,
+        order.method, order.options, order.suffix, order.seed if order.seed is not None else world.names.seed(),
+        order.metadata if world.behaviour.keeps_metadata else None, order.integrations, reading.examples,
+        reading.tokens, problem, steps=max(reading.examples, 1), step_seconds=world.pace.step,
+        visible_at=now + world.behaviour.list_lag, azure=azure)
 
 
 def _base(world: World, account: Account, order: Order, now: float) -> Base:

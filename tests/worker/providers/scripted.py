@@ -1,7 +1,8 @@
-"""A server on a raw socket that does to each request exactly what a test scripts: the wire, with nothing to smooth it."""
+"""A server on a raw socket that does to each request what a test scripts: the wire, with nothing to smooth it."""
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -33,16 +34,22 @@ class Scripted:
     script: list[Act] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     reads_bodies: bool = True
+    keeps_bodies: bool = True
+    "If not, the beginning is kept."
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+    def serve(self, accepted: socket.socket) -> None:
+        with suppress(OSError), self._shaken(accepted) as connection:
             while (request := self._received(connection)) is not None:
                 self.requests.append(request)
                 (self.script.pop(0) if len(self.script) > 1 else self.script[0])(connection)
+
+    def _shaken(self, connection: socket.socket) -> socket.socket:
+        return connection if self.tls is None else self.tls.wrap_socket(connection, server_side=True)
 
     def _received(self, connection: socket.socket) -> Request | None:
         head = b""
@@ -51,18 +58,22 @@ class Scripted:
             if not more:
                 return None
             head += more
-        head, _, body = head.partition(b"\r\n\r\n")
+        head, _, beginning = head.partition(b"\r\n\r\n")
         line, *rows = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (row.partition(":") for row in rows)}
-        while self.reads_bodies and len(body) < int(headers.get("content-length", "0")):
-            body += connection.recv(1 << 20)
+        body = bytearray(beginning)
+        missing = int(headers.get("content-length", "0")) - len(body) if self.reads_bodies else 0
+        while missing > 0 and (more := connection.recv(1 << 18)):
+            missing -= len(more)
+            if self.keeps_bodies or len(body) < 1 << 16:
+                body += more
         method, path, _ = line.split(" ", 2)
-        return Request(method, path, headers, body)
+        return Request(method, path, headers, bytes(body))
 
 
 @contextmanager
-def scripted(*script: Act, reads_bodies: bool = True) -> Iterator[Scripted]:
-    server = Scripted(script=list(script), reads_bodies=reads_bodies)
+def scripted(*script: Act, reads_bodies: bool = True, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    server = Scripted(script=list(script), reads_bodies=reads_bodies, tls=tls)
     listener = socket.create_server(("127.0.0.1", 0))
     server.port = listener.getsockname()[1]
 
@@ -98,7 +109,8 @@ def answer(body: Any = None, status: int = 200, *, length: int | None = None, **
 
 def refusal(status: int, message: str = "No.", *, code: str | None = None, param: str | None = None,
             kind: str = "invalid_request_error", **headers: str) -> Act:
-    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, **headers)
+    return answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, length=None,
+                  **headers)
 
 
 def raw(*pieces: bytes, pause: float = 0) -> Act:

@@ -5,12 +5,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.worker.providers.bodies import JOB_ID, Opened, job, order
+from tests.worker.providers.bodies import JOB_ID, Bytes, Opened, job, order
 from tests.worker.providers.scripted import (
     Act,
     Scripted,
@@ -21,9 +22,10 @@ from tests.worker.providers.scripted import (
     scripted,
     silence,
 )
+from worker.providers.compatible.remote import CompatibleRemote
 from worker.providers.openai import remote, transport
 from worker.providers.openai.remote import OpenAIRemote
-from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable
+from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Unavailable, UploadProgress
 
 
 def asked(url: str, verb: str, *given: Any) -> None:
@@ -83,7 +85,7 @@ def test_a_connection_that_is_never_taken_made_nothing(monkeypatch: pytest.Monke
         address = full.getsockname()
         waiting = [socket.socket() for _ in range(4)]
         for each in waiting:
-            each.setblocking(False)  # noqa: FBT003
+            each.setblocking(False)
             each.connect_ex(address)
         try:
             with pytest.raises(Unavailable, match="ConnectTimeout"):
@@ -99,7 +101,7 @@ def test_a_connection_that_is_never_taken_made_nothing(monkeypatch: pytest.Monke
 ])
 def test_a_handshake_that_fails_made_nothing(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "TIMEOUT", httpx2.Timeout(connect=0.3, read=5, write=5, pool=5))
-    with taken(act) as port, pytest.raises(Unavailable, match="Connect(Error|Timeout)"):
+    with taken(act) as port, pytest.raises(Unavailable, match=r"Connect(Error|Timeout)"):
         asked(f"https://127.0.0.1:{port}/v1", "create", order())
 
 
@@ -116,25 +118,25 @@ def test_a_certificate_that_nobody_vouches_for_made_nothing(own_tls: ssl.SSLCont
 
 
 def test_an_address_that_is_not_public_is_not_dialled() -> None:
-    with scripted(answer(job())) as server, closing(OpenAIRemote(
-            Opened(base_url=f"http://localhost:{server.port}/v1"), allow_private=False)) as client:
-        with pytest.raises(Unavailable, match="is not a public address"):
-            client.create(order())
+    with scripted(answer(job())) as server, pytest.raises(Unavailable, match="is not a public address"), closing(
+            OpenAIRemote(Opened(base_url=f"http://localhost:{server.port}/v1"), allow_private=False)) as client:
+        client.create(order())
     assert not server.requests
 
 
-def test_a_connection_that_ended_between_two_requests_is_not_used_for_the_second() -> None:
+def test_a_connection_that_ended_unnoticed_is_not_used_for_what_acts() -> None:
     once = answer({"data": []})
 
     def then_ends(connection: socket.socket) -> None:
         once(connection)
         connection.shutdown(socket.SHUT_RDWR)
 
-    with scripted(then_ends, answer(job())) as server, closing(OpenAIRemote(
+    with scripted(then_ends, answer(job()), answer(job())) as server, closing(OpenAIRemote(
             Opened(base_url=server.url), allow_private=True)) as client:
         client.models()
         client.create(order())
-    assert [request.method for request in server.requests] == ["GET", "POST"]
+        client.create(order())
+    assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
 
 
 @pytest.mark.parametrize("status", [429, 425, 421, 301, 307, 308])
@@ -227,6 +229,12 @@ def test_a_lost_answer_to_a_verb_is_ambiguous_too(verb: str) -> None:
         asked(server.url, verb, JOB_ID)
 
 
+def test_a_conflict_over_a_key_may_have_made_something() -> None:
+    with scripted(refusal(409, "A request with this Idempotency-Key is under way.")) as server, closing(
+            CompatibleRemote(Opened(base_url=server.url), allow_private=True)) as client, pytest.raises(Ambiguous):
+        client.create(order())
+
+
 # -- what only reads makes nothing ---------------------------------------------------------------------
 @pytest.mark.parametrize("act", [
     pytest.param(reset, id="reset"), pytest.param(raw(), id="end"), pytest.param(refusal(500), id="500"),
@@ -265,9 +273,29 @@ def test_a_closed_door_is_told_apart_from_a_refusal(status: int) -> None:
         created(refusal(status, "Incorrect API key provided: sk-ca***2b.", code="invalid_api_key"))
 
 
-def test_a_403_about_the_order_leaves_the_credential_alone() -> None:
-    with pytest.raises(Refused):
-        created(refusal(403, "Project has no access to the model.", code="model_not_found"))
+@pytest.mark.parametrize(("message", "code"), [
+    ("Project has no access to the model.", "model_not_found"),
+    ("Your organization can no longer create fine-tuning jobs.", None),
+    ("Your organization can no longer do this.", "fine_tuning_unavailable"),
+])
+def test_a_403_about_the_order_leaves_the_credential_alone(message: str, code: str | None) -> None:
+    with pytest.raises(Refused, match=message):
+        created(refusal(403, message, code=code))
+
+
+@pytest.mark.parametrize(("message", "code"), [
+    ("You have insufficient permissions for this operation. Missing scopes: api.fine_tuning.jobs.", None),
+    ("You have insufficient permissions for this operation.", "missing_scope"),
+    ("Access denied due to Virtual Network rules.", "AccessDenied"), ("Forbidden", "403"),
+])
+def test_a_403_about_the_key_is_told_of_the_credential(message: str, code: str | None) -> None:
+    with pytest.raises(AccessRefused, match=message):
+        created(refusal(403, message, code=code))
+
+
+def test_a_question_that_is_forbidden_is_always_about_the_key() -> None:
+    with pytest.raises(AccessRefused):
+        looked(refusal(403, "No fine-tuning for you.", code="odd"))
 
 
 def test_a_job_that_the_server_does_not_know_is_gone() -> None:
@@ -276,8 +304,29 @@ def test_a_job_that_the_server_does_not_know_is_gone() -> None:
 
 
 def test_a_redirect_is_not_followed_with_the_key_in_hand() -> None:
-    with scripted(answer(job())) as other:
-        with pytest.raises(Unavailable, match="redirects are not followed"), scripted(
-                answer(b"", 307, location=other.url)) as server:
-            asked(server.url, "create", order())
+    with scripted(answer(job())) as other, pytest.raises(Unavailable, match="redirects are not followed"), scripted(
+            answer(b"", 307, location=other.url)) as server:
+        asked(server.url, "create", order())
     assert not other.requests
+
+
+# -- and over TLS --------------------------------------------------------------------------------------
+def test_over_tls_jobs_are_made_and_files_arrive_whole(own_tls: ssl.SSLContext, certificate: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(transport, "_tls", lambda: trusting)
+    stored = answer({"id": "file-1", "bytes": 3_000_000})
+    with scripted(stored, answer(job()), tls=own_tls) as server:
+        url = server.url.replace("http:", "https:")
+        with closing(OpenAIRemote(Opened(base_url=url), allow_private=True)) as client:
+            list(client.upload(Bytes(3_000_000), UploadProgress()))
+        asked(url, "create", order())
+    assert server.requests[0].body.count(b"x" * 3_000_000) == 1
+
+
+def test_over_tls_a_reset_after_the_request_is_ambiguous_too(own_tls: ssl.SSLContext, certificate: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(transport, "_tls", lambda: trusting)
+    with scripted(reset, tls=own_tls) as server, pytest.raises(Ambiguous):
+        asked(server.url.replace("http:", "https:"), "create", order())

@@ -6,8 +6,9 @@ import logging
 import traceback
 import tracemalloc
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -92,7 +93,8 @@ def test_of_an_endless_error_the_beginning_is_read(peak: Callable[[], int]) -> N
 def test_a_packed_answer_is_not_unpacked(peak: Callable[[], int]) -> None:
     packer = zlib.compressobj(1, wbits=31)
     bomb = b"".join(packer.compress(b" " * MiB) for _ in range(200)) + packer.flush()
-    with facing(answer(bomb, content_encoding="gzip")) as (client, server), pytest.raises(Unavailable, match="not JSON"):
+    act = answer(bomb, content_encoding="gzip")
+    with facing(act) as (client, server), pytest.raises(Unavailable, match="not JSON"):
         client.jobs()
     assert server.requests[0].headers["accept-encoding"] == "identity"
     assert peak() < 64 * MiB
@@ -111,10 +113,12 @@ def test_an_answer_of_very_many_parts_is_not_parsed(body: bytes, peak: Callable[
 def test_a_download_streams_and_ends_at_a_size(monkeypatch: pytest.MonkeyPatch, peak: Callable[[], int]) -> None:
     monkeypatch.setattr(transport, "LARGEST_CONTENT", 64 * MiB)
     got = 0
-    with facing(endless(OK + b"\r\n", b"x" * MiB)) as (client, _), pytest.raises(Unavailable):
-        for chunk in client.content("file-1"):
-            got += len(chunk)
-    assert 64 * MiB <= got < 66 * MiB
+    with facing(endless(OK + b"\r\n", b"x" * MiB)) as (client, _):
+        chunks = client.content("file-1")
+        while got < 63 * MiB:
+            got += len(next(chunks))
+        with pytest.raises(Unavailable, match="ReadError"):
+            deque(chunks, maxlen=0)
     assert peak() < 16 * MiB
 
 
@@ -135,6 +139,18 @@ def test_a_list_that_never_ends_is_left() -> None:
     assert len(server.requests) == 50
 
 
+def test_a_list_of_huge_pages_is_left_sooner(peak: Callable[[], int]) -> None:
+    pages = iter(range(10_000))
+
+    def act(connection: Any) -> None:
+        answer(listed(event(next(pages), data={"x": "y" * 8_000_000}), more=True))(connection)
+
+    with facing(act) as (client, server):
+        assert all(len(str(each.data)) < 70_000 for each in client.events(JOB_ID, until=None))
+    assert len(server.requests) == 5
+    assert peak() < 128 * MiB
+
+
 def test_a_list_that_goes_on_nowhere_is_an_error() -> None:
     stuck = answer(listed(event(1), more=True))
     with facing(stuck) as (client, server), pytest.raises(Unavailable, match="not where"):
@@ -144,8 +160,9 @@ def test_a_list_that_goes_on_nowhere_is_an_error() -> None:
 
 # -- values --------------------------------------------------------------------------------------------
 def test_what_postgres_cannot_hold_is_replaced() -> None:
-    odd = '{"id": "ftjob-1", "status": "ru\\u0000n", "error": {"message": "\\ud800 and \\udc00"}, "n": NaN, "m": Infinity,' \
-          ' "big": ' + "9" * 4000 + ', "huge": 1e999, "k\\u0000": "\\ud83d\\ude00", "deep": ' + "[" * 200 + "]" * 200 + "}"
+    odd = r"""{"id": "ftjob-1", "status": "ru\u0000n", "error": {"message": "\ud800 and \udc00"}, "n": NaN,
+        "m": Infinity, "big": NINES, "huge": 1e999, "k\u0000": "\ud83d\ude00", "deep": DEEP}"""
+    odd = odd.replace("NINES", "9" * 4000).replace("DEEP", "[" * 200 + "]" * 200)
     with facing(answer(odd.encode())) as (client, _):
         found = client.retrieve("ftjob-1")
     stored = json.dumps(found.body, ensure_ascii=False, allow_nan=False).encode().decode()
@@ -188,10 +205,8 @@ def test_no_field_of_any_type_breaks_the_reading(changes: dict[str, Any]) -> Non
 @settings(max_examples=200, deadline=None)
 @given(body=some.binary(max_size=300) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_break_the_parser(body: bytes) -> None:
-    try:
+    with suppress(Unreadable):
         assert isinstance(ANSWERS.parsed(body), dict)
-    except Unreadable as told:
-        assert str(told).startswith(("is ", "has "))
 
 
 @pytest.mark.parametrize("data", [None, 7, {"a": 1}, "text"])
@@ -201,7 +216,7 @@ def test_a_list_that_is_none_is_an_error(data: Any) -> None:
 
 
 def test_items_that_are_no_things_are_left_out() -> None:
-    odd = [None, 7, "text", [], {}, {"id": None}, {"id": "../x"}, {"id": "a" * 300}, job()]
+    odd: list[Any] = [None, 7, "text", [], {}, {"id": None}, {"id": "../x"}, {"id": "a" * 300}, job()]
     with facing(answer(listed(*odd))) as (client, _):
         assert [found.id for found in client.jobs().items] == [JOB_ID]
 
@@ -219,8 +234,9 @@ def test_an_id_that_no_server_gives_goes_into_no_path(odd: str) -> None:
 # -- the secret ----------------------------------------------------------------------------------------
 def test_a_secret_that_the_server_repeats_is_blanked_wherever_it_comes_out() -> None:
     escaped = "".join(f"\\u{ord(char):04x}" for char in SECRET).encode()
-    echo = json.dumps(job(**{SECRET: SECRET, "error": {"message": f"Bearer {SECRET}", "code": SECRET}}))
-    with facing(answer(echo.encode().replace(b'"seed"', b'"' + escaped + b'": "' + escaped + b'", "seed"'))) as (client, _):
+    echo = json.dumps(job(**{SECRET: SECRET, "error": {"message": f"Bearer {SECRET}", "code": SECRET}})).encode()
+    echo = echo.replace(b'"seed"', b'"' + escaped + b'": "' + escaped + b'", "seed"')
+    with facing(answer(echo)) as (client, _):
         assert SECRET not in repr(client.retrieve(JOB_ID))
     with facing(answer(listed(event(1, message=f"x {SECRET}", data={"k": [SECRET]})))) as (client, _):
         assert SECRET not in repr(client.events(JOB_ID, until=None))
@@ -260,7 +276,8 @@ def test_a_secret_that_no_header_can_carry_is_told_without_it(secret: str) -> No
 
 
 def test_what_the_environment_says_goes_to_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"OPENAI_ORG_ID": "org-operator", "OPENAI_PROJECT_ID": "proj-operator", "OPENAI_API_KEY": "sk-op",
+    for name, value in {"OPENAI_ORG_ID": "org-operator", "OPENAI_PROJECT_ID": "proj-operator",
+                        "OPENAI_API_KEY": "sk-operator",
                         "OPENAI_CUSTOM_HEADERS": "x-operator: 1\nAuthorization: Bearer sk-operator",
                         "OPENAI_BASE_URL": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)

@@ -6,13 +6,27 @@ from service.kit.database import transaction
 from service.kit.work import Work
 from tests.fixtures.api import Tenant
 from worker import app
-from worker.tasks import counts, credentials, datasets, files, preflights, previews, reviews, versions
+from worker.tasks import (
+    counts,
+    credentials,
+    datasets,
+    files,
+    preflights,
+    previews,
+    remote,
+    remote_sweeping,
+    retirement,
+    reviews,
+    versions,
+)
 
 HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets.analyse,
            Work.COUNT_TOKENS: counts.count, Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload,
            Work.BUILD_VERSION: versions.build, Work.MAKE_PREVIEW: previews.preview,
            Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight,
-           Work.CHECK_CREDENTIAL: credentials.check}
+           Work.ANNOUNCE_RETIREMENT: retirement.announce,
+           Work.CHECK_CREDENTIAL: credentials.check, Work.SUBMIT_JOB: remote.submit, Work.FOLLOW_JOB: remote.follow,
+           Work.SWEEP_CREDENTIAL: remote_sweeping.sweep}
 
 
 def work_off(tenant: Tenant) -> int:

@@ -1,12 +1,15 @@
 """Azure OpenAI as a Remote: the same verbs behind other doors, with a version of the API in every request."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from openai import AzureOpenAI, OpenAI
 
+from worker.providers.azure.files import AzureUploader
 from worker.providers.credential import Credential
 from worker.providers.openai.remote import OpenAIRemote
 from worker.providers.openai.transport import TIMEOUT
+from worker.providers.remote import Source, UploadProgress
 
 API_VERSION = "2025-04-01-preview"
 """Spoken when the credential names none."""
@@ -25,6 +28,9 @@ class AzureRemote(OpenAIRemote):
         tail = "/openai/v1" if version in _UNDATED else "/openai"
         return AzureOpenAI(api_key=credential.secret, base_url=endpoint + tail, api_version=version, max_retries=0,
                            timeout=TIMEOUT, http_client=self._http)
+
+    def upload(self, source: Source, begun: UploadProgress) -> Iterator[UploadProgress]:
+        return AzureUploader(self._client, self._caller).upload(source, begun)
 
 
 def _endpoint(base_url: str | None) -> str:

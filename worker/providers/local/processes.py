@@ -16,7 +16,8 @@ from service.settings import child_environment
 from worker.providers.local.runs import base_model
 from worker.training import plan as orders
 
-SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN")
+SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS",
+           "KEK_FILE", "KEK_COMMAND")
 """What a training process has no business with."""
 
 

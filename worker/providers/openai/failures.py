@@ -3,8 +3,10 @@
     nothing was written                              Unavailable     no connection, no name, no TLS, refused address
     written, then no answer that can be read         Ambiguous       reset, time-out, cut or garbled 2xx
     5xx, 408, 3xx that may follow an effect          Ambiguous
+    409 to an Idempotency-Key                        Ambiguous       the same request may be under way
     429, 425, 301, 307, 308                          Unavailable     told before anything was done
-    401, 403                                         AccessRefused   403 with a reason that lies in the order: Refused
+    401, 403                                         AccessRefused
+    403 to an act, for a reason that is not the key  Refused         this model, or fine-tuning ended for it
     404 in the API's own envelope, about an id       Gone
     any other 4xx in the envelope                    Refused
     4xx without the envelope                         Unavailable     some proxy's words, not the API's
@@ -25,20 +27,26 @@ from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Rem
 
 _AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.TOO_EARLY, HTTPStatus.MISDIRECTED_REQUEST}
 _MOVED = {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
-_ABOUT_THE_ORDER = frozenset({
-    "model_not_found", "model_not_available", "base_model_not_deletable", "fine_tuning_not_available",
-    "training_not_allowed", "budget_exceeded", "content_policy_violation",
+_ABOUT_THE_KEY = frozenset({
+    "", "401", "403", "invalid_api_key", "invalid_authentication", "insufficient_permissions", "missing_scope",
+    "permission_denied", "access_denied", "accessdenied", "permissiondenied", "account_deactivated", "account_disabled",
+    "organization_deactivated", "project_archived", "mismatched_organization", "mismatched_project",
+    "ip_not_authorized", "unsupported_country_region_territory", "project_key_required", "admin_key_required",
 })
-"""Codes that a 403 may bear although the credential is good."""
+"""Codes of a 403 that say the door is closed, in lower case; others say so of the order alone, the key being good."""
 _LONGEST_WAIT = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an answer answers: whether only to read, and whether about one thing by its id."""
+    """What an answer answers."""
 
     reads: bool
-    of_one: bool
+    "It only asked."
+    of_one: bool = False
+    "About one thing, by its id."
+    keyed: bool = False
+    "With an Idempotency-Key."
 
 
 def lost(asked: Asked, reason: str, *, written: bool) -> RemoteError:
@@ -65,7 +73,8 @@ def answered(asked: Asked, status: int, headers: Mapping[str, str], body: bytes,
     if status in _MOVED:
         return Unavailable(f"The server answered {status} and names another address; redirects are not followed. Store"
                            " the credential with the base URL that answers itself.")
-    if status < 400 or status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
+    is_doubled = status == HTTPStatus.CONFLICT and asked.keyed
+    if status < 400 or status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT or is_doubled:
         if asked.reads:
             return Unavailable(message, wait)
         return Ambiguous(f"The server may or may not have acted. It answered {status}: {message}")
@@ -75,7 +84,8 @@ def answered(asked: Asked, status: int, headers: Mapping[str, str], body: bytes,
 def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, message: str,
              answers: Answers) -> RemoteError:
     code = answers.text(error.get("code") if error else None, size=64)
-    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and code not in _ABOUT_THE_ORDER):
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and (
+            asked.reads or not _is_about_the_order(code, message))):
         return AccessRefused(message)
     if error is None:
         return Unavailable(f"The server answered {status}, and not as the API does. Is the base URL right?")
@@ -83,6 +93,11 @@ def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, message
         return Gone(message)
     kind = answers.text(error.get("type"), size=64)
     return Refused(code or kind or "refused", message, answers.text(error.get("param"), size=256) or None)
+
+
+def _is_about_the_order(code: str, message: str) -> bool:
+    """OpenAI ends fine-tuning organization by organization: then keys go on to open all other doors."""
+    return code.lower() not in _ABOUT_THE_KEY or "fine-tun" in message.lower()
 
 
 def _envelope(body: bytes, answers: Answers) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import httpx2
-from openai import OpenAI, omit
+from openai import OpenAI, OpenAIError, omit
 
 from service.jobs.plans import RemoteOrder
 from worker.providers.credential import Credential
@@ -32,6 +32,8 @@ from worker.providers.remote import (
 BASE_URL = "https://api.openai.com/v1"
 _PAGE, _PAGES = 100, 50
 """Items of a page, and pages of one list that are walked at most."""
+_WALKED = 32 * 1024 * 1024
+"""Bytes of one list after which it is walked no further."""
 _PAIRS = 14
 """Pairs of a caller's metadata that fit beside ours."""
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -46,9 +48,13 @@ class OpenAIRemote:
 
     def __init__(self, credential: Credential, *, allow_private: bool) -> None:
         answers = Answers(credential.secret)
-        self._http = httpx2.Client(transport=Transport(answers, self._key(credential.secret), allow_private=allow_private),
-                                   timeout=TIMEOUT, follow_redirects=False, trust_env=False)
-        self._client = self._opened(credential)
+        transport = Transport(answers, self._key(credential.secret), allow_private=allow_private)
+        self._http = httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        try:
+            self._client = self._opened(credential)
+        except (httpx2.InvalidURL, OpenAIError, ValueError):
+            self.close()
+            raise Unavailable("The credential's base URL is none that can be asked.") from None
         self._caller = Caller(answers)
 
     def _key(self, secret: str) -> tuple[str, str]:
@@ -93,7 +99,7 @@ class OpenAIRemote:
         for page in self._walk(call, reading.job):
             found |= {job.id: job for job in page.items if job.key == key}
         if not found and page.after is not None:
-            raise Unavailable(f"The server's list of jobs goes on after {_PAGES} pages; the job may be further down.")
+            raise Unavailable("The server's list of jobs goes on and on; the job may be further down.")
         return tuple(sorted(found.values(), key=lambda job: job.created_at or _LAST))
 
     def jobs(self, *, after: str | None = None, limit: int = _PAGE) -> Page[RemoteJob]:
@@ -153,11 +159,12 @@ class OpenAIRemote:
 
     def _walk(self, call: Call, reader: Reader[Item]) -> Iterator[Page[Item]]:
         after: str | None = None
+        most = self._caller.read + _WALKED
         for _ in range(_PAGES):
             page = self._caller.page(call, reader, after=after, limit=_PAGE)
             yield page
             after = page.after
-            if after is None:
+            if after is None or self._caller.read > most:
                 return
 
 

@@ -30,25 +30,33 @@ _TROUBLE = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.Protoc
 
 
 class Transport(httpx2.BaseTransport):
-    """Under the SDK's client; `key` is the header that opens the door. Bodies are read whole here, except of downloads, which are read as they are used."""
+    """Under the SDK's client; `key` is the header that opens the door.
+
+    Bodies are read whole here, except those of downloads, which are read as they are used.
+    """
 
     def __init__(self, answers: Answers, key: tuple[str, str], *, allow_private: bool) -> None:
         self._answers, self._key = answers, key
         self._exchanges = Exchanges()
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=_tls(), max_connections=16, max_keepalive_connections=2, keepalive_expiry=5.0, retries=0,
-            network_backend=Backend(self._exchanges, allow_private=allow_private))
+        backend = Backend(self._exchanges, allow_private=allow_private)
+        # What acts gets a connection of its own: one that was used may have ended without our knowing it yet, and then
+        # nobody could tell whether the server acted.
+        self._pools = {reads: httpcore2.ConnectionPool(
+            ssl_context=_tls(), max_connections=16, max_keepalive_connections=2 if reads else 0, keepalive_expiry=5.0,
+            retries=0, network_backend=backend) for reads in (True, False)}
 
     def close(self) -> None:
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path))
+        asked = Asked(reads=request.method == "GET", of_one=_names_one(request.url.path),
+                      keyed="idempotency-key" in request.headers)
         streamed = request.headers.get(_STREAMED) == "stream"
-        exchange = Exchange(_GRACE)
+        exchange, outer = Exchange(_GRACE), self._exchanges.current  # what is sent may be read from a download
         self._exchanges.current = exchange
         try:
-            answer = self._pool.handle_request(_for_the_wire(request, self._key))
+            answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._key))
             exchange.room = LARGEST_CONTENT if streamed else LARGEST_ANSWER
             good = 200 <= answer.status < 300
             headers = _headers(answer)
@@ -63,7 +71,7 @@ class Transport(httpx2.BaseTransport):
                 return httpx2.Response(answer.status, headers=headers, content=content)
             failure = failures.answered(asked, answer.status, headers, content, self._answers)
         finally:
-            self._exchanges.current = None
+            self._exchanges.current = outer
         raise failure
 
 
@@ -75,20 +83,18 @@ class _Body(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self._answer.iter_stream())
-        while True:
-            self._exchanges.current = self._exchange
-            try:
-                part = next(parts, None)
-            except _TROUBLE as trouble:
-                failure = failures.lost(self._asked, type(trouble).__name__, written=True)
-            else:
-                if part is None:
-                    return
-                yield part
-                continue
-            finally:
-                self._exchanges.current = None
-            raise failure
+        while (part := self._next(parts)) is not None:
+            yield part
+
+    def _next(self, parts: Iterator[bytes]) -> bytes | None:
+        outer, self._exchanges.current = self._exchanges.current, self._exchange
+        try:
+            return next(parts, None)
+        except _TROUBLE as trouble:
+            failure = failures.lost(self._asked, type(trouble).__name__, written=True)
+        finally:
+            self._exchanges.current = outer
+        raise failure
 
     def close(self) -> None:
         self._answer.close()

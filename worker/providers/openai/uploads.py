@@ -133,8 +133,8 @@ class Uploader:
             upload_id, part_ids=sent), _file_of_upload, reads=False), source)
 
 
-def _id(raw: Any, _: Answers) -> str | None:
-    return reading.identifier(raw.get("id")) if isinstance(raw, dict) else None
+def _id(raw: Any, answers: Answers) -> str | None:
+    return reading.identifier(answers.cleaned(raw.get("id"))) if isinstance(raw, dict) else None
 
 
 def _file_of_upload(raw: Any, answers: Answers) -> RemoteFile | None:

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
-from service.catalog import operations, schemas
+from service.catalog import operations, retirement, schemas
 from service.kit.schemas import PlainStr
 from service.tenants.access import CurrentProject, ProjectSession
 
-router = APIRouter(prefix="/v1/models", tags=["Models"])
+router = APIRouter(prefix="/models")
 # Names of tuned models hold colons, and those of other houses may hold slashes.
 Name = Annotated[PlainStr, Path(max_length=256, description="Name of a base model, an alias, or a tuned model.")]
 
@@ -20,9 +20,11 @@ def list_models(caller: CurrentProject, session: ProjectSession) -> dict[str, li
 
 
 @router.get("/{model:path}", operation_id="retrieveModel")
-def retrieve_model(model: Name, caller: CurrentProject, session: ProjectSession) -> schemas.Model:
-    """Retrieve one model, with the day it shuts down if that is known."""
-    return operations.retrieve(session, model, caller.project_slug)
+def retrieve_model(model: Name, caller: CurrentProject, session: ProjectSession, response: Response) -> schemas.Model:
+    """Retrieve one model, with the day it shuts down if that is known, which the headers tell too."""
+    found = operations.retrieve(session, model, caller.project_slug)
+    response.headers.update(retirement.headers(operations.resolve(session, model).base))
+    return found
 
 
 @router.delete("/{model:path}", operation_id="deleteModel")

@@ -1,0 +1,40 @@
+"""The numbers that an import shows while it goes on, and the problems that it lists."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from service.imports.plans import Kind
+from service.imports.tables import Import, ImportItem, ImportProblem
+from service.jobs.operations.remote_words import plain
+from service.kit.identifiers import new_id
+
+LONGEST_ID = 256
+_LONGEST_REASON = 2000
+_LONGEST_NAME = 255
+
+
+def count(row: Import, kind: str, **more: int) -> None:
+    """Add to the numbers of one kind of object."""
+    name = f"{kind}s"
+    known = dict(row.counts.get(name, {}))
+    row.counts = {**row.counts, name: known | {field: known.get(field, 0) + number for field, number in more.items()}}
+
+
+def note(session: Session, row: Import, kind: Kind, remote_id: str, *, code: str, reason: str,
+         filename: str | None = None, size: int | None = None) -> None:
+    """List a problem, once."""
+    values = {"id": new_id("improblem_"), "project_id": row.project_id, "import_id": row.id, "kind": kind,
+              "remote_id": plain(remote_id, LONGEST_ID) or "?", "code": plain(code, 64) or "refused",
+              "reason": plain(reason, _LONGEST_REASON) or "The server gave no reason.",
+              "filename": None if filename is None else plain(filename, _LONGEST_NAME), "bytes": size}
+    session.execute(insert(ImportProblem).values(values).on_conflict_do_nothing())
+
+
+def give_up_item(session: Session, row: Import, item: ImportItem, *, code: str, reason: str) -> None:
+    """This one does not come home, for a reason that is listed."""
+    told = item.body.get("file", {})
+    note(session, row, item.kind, item.remote_id, code=code, reason=reason,  # type: ignore[arg-type]  # the check says so
+         filename=told.get("filename"), size=told.get("bytes"))
+    item.state = "problem"
+    count(row, item.kind, problems=1)
+    session.flush()

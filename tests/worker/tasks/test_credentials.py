@@ -1,0 +1,247 @@
+"""A stored credential is tried on its server: what that says is noted, told once, and never repeats a secret."""
+
+import json
+
+import pytest
+from aiohttp import web
+from sqlalchemy import select, text
+
+from service.credentials.operations import OpenCredential, failing
+from service.credentials.tables import Credential
+from service.events.tables import Event
+from service.kit.database import DISPATCH, transaction
+from service.kit.work import MAX_CRASHES, MAX_FAILURES
+from service.settings import settings
+from tests.fixtures.api import Administrator, Tenant
+from tests.fixtures.receiver import Handler, Receiver
+from tests.service.credentials.storing import SECRET, store
+from tests.worker.tasks.running import work_off
+from worker.providers.remote import Remote
+from worker.tasks import credentials
+
+LISTED = {"object": "list", "data": [
+    {"id": "gpt-4o-mini-2024-07-18", "object": "model", "created": 1, "owned_by": "system"},
+    {"id": "ft:gpt-4o-mini:acme::1", "object": "model", "created": 2, "owned_by": "acme",
+     "shutdown_date": "2027-01-14"},
+]}
+
+
+def saying(status: int, body: object) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(status=status, text=body if isinstance(body, str) else json.dumps(body),
+                            content_type="application/json")
+    return handle
+
+
+def let_time_pass() -> None:
+    with transaction(DISPATCH) as session:
+        session.execute(text("update work_items set run_at = now() where state = 'pending'"))
+
+
+def checked(tenant: Tenant, credential_id: str) -> dict[str, object]:
+    """Have it checked and do that work; what the API shows then."""
+    assert tenant.client.post(f"/v1/credentials/{credential_id}/check").status_code == 200
+    let_time_pass()
+    work_off(tenant)
+    shown: dict[str, object] = tenant.client.get(f"/v1/credentials/{credential_id}").json()
+    return shown
+
+
+def told(tenant: Tenant) -> list[str]:
+    with transaction(tenant.scope) as session:
+        return list(session.scalars(select(Event.type).order_by(Event.position)))
+
+
+@pytest.fixture
+def credential_id(tenant: Tenant, receiver: Receiver) -> str:
+    receiver.answers = [saying(200, LISTED)]
+    return str(store(tenant, "compatible", base_url=f"{receiver.url}/v1")["id"])
+
+
+def test_a_server_that_takes_it_is_asked_once_and_its_models_are_shown(tenant: Tenant, receiver: Receiver,
+                                                                       credential_id: str) -> None:
+    work_off(tenant)
+    shown = tenant.client.get(f"/v1/credentials/{credential_id}").json()
+    assert (shown["status"], shown["status_details"]) == ("valid", None)
+    assert isinstance(shown["checked_at"], int)
+    assert shown["models"] == [
+        {"id": "gpt-4o-mini-2024-07-18", "owned_by": "system", "shutdown_date": None},
+        {"id": "ft:gpt-4o-mini:acme::1", "owned_by": "acme", "shutdown_date": "2027-01-14"}]
+    [request] = receiver.requests
+    assert (request.path, request.headers["authorization"]) == ("/v1/models", f"Bearer {SECRET}")
+    with transaction(tenant.scope) as session:
+        assert session.execute(text("select count(*) from work_items where kind = 'credentials.check'")).scalar() == 0
+    assert told(tenant) == []
+
+
+def test_failing_and_recovering_are_told_once_each(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
+    refusal = {"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "param": None,
+                         "code": "invalid_api_key"}}
+    work_off(tenant)
+    receiver.answers = [saying(401, refusal)]
+    shown = checked(tenant, credential_id)
+    assert shown["status"] == "refused"
+    assert "Incorrect API key" in str(shown["status_details"])
+    assert len(list(shown["models"])) == 2  # type: ignore[call-overload]  # what was known stays
+    checked(tenant, credential_id)
+    with transaction(tenant.scope) as session:
+        failing(session, credential_id, "said so to a job as well")
+    assert told(tenant) == ["credential.failing"]
+    receiver.answers = [saying(200, LISTED)]
+    assert checked(tenant, credential_id)["status"] == "valid"
+    assert checked(tenant, credential_id)["status"] == "valid"
+    assert told(tenant) == ["credential.failing", "credential.recovered"]
+    with transaction(tenant.scope) as session:
+        event = session.scalars(select(Event).order_by(Event.position)).first()
+        assert event is not None
+        assert event.data.items() >= {"id": credential_id, "name": "bigger-house", "status": "refused"}.items()
+
+
+def test_what_the_server_repeats_of_the_secret_is_not_kept(tenant: Tenant, receiver: Receiver,
+                                                           credential_id: str) -> None:
+    receiver.answers = [saying(401, {"error": {"message": f"No key {SECRET} here: {SECRET}", "code": SECRET}})]
+    shown = checked(tenant, credential_id)
+    assert shown["status"] == "refused"
+    assert SECRET not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("answer", [500, 503, 429, 404, saying(200, "<html>"), saying(200, "[" * 5000)])
+def test_a_server_that_does_not_answer_sense_is_asked_again(tenant: Tenant, receiver: Receiver, credential_id: str,
+                                                            answer: int | Handler) -> None:
+    receiver.answers = [answer]
+    shown = checked(tenant, credential_id)
+    assert shown["status"] == "unreachable"
+    assert shown["status_details"]
+    with transaction(tenant.scope) as session:
+        item = session.execute(text("select state, failures, run_at > now() as later from work_items"
+                                    " where kind = 'credentials.check'")).one()
+    assert tuple(item) == ("pending", 1, True)
+    receiver.answers = [saying(200, LISTED)]
+    let_time_pass()
+    work_off(tenant)
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+    assert told(tenant) == ["credential.failing", "credential.recovered"]
+
+
+def test_nobody_there_is_told_in_words(tenant: Tenant) -> None:
+    made = store(tenant, "compatible", base_url="http://127.0.0.1:9/v1")
+    shown = checked(tenant, made["id"])
+    assert shown["status"] == "unreachable"
+    assert shown["status_details"]
+
+
+def test_a_redirect_does_not_get_the_secret(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"location": f"{receiver.url}/stolen"})
+    receiver.answers = [elsewhere]
+    assert checked(tenant, credential_id)["status"] == "unreachable"
+    assert {request.path for request in receiver.requests} == {"/v1/models"}
+
+
+def test_a_server_that_is_long_gone_is_asked_on_until_it_is_back(tenant: Tenant, receiver: Receiver,
+                                                                 credential_id: str) -> None:
+    receiver.answers = [503]
+    with transaction(DISPATCH) as session:
+        session.execute(text("update work_items set failures = :most where kind = 'credentials.check'"),
+                        {"most": MAX_FAILURES})
+    assert checked(tenant, credential_id)["status"] == "unreachable"
+    with transaction(tenant.scope) as session:
+        item = session.execute(text("select state, failures, run_at > now() + interval '5 minutes' as later"
+                                    " from work_items where kind = 'credentials.check'")).one()
+    assert tuple(item) == ("pending", MAX_FAILURES, True)
+    receiver.answers = [saying(200, LISTED)]
+    let_time_pass()
+    work_off(tenant)
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+
+
+def test_one_whose_checks_kill_their_workers_is_given_up(tenant: Tenant, receiver: Receiver,
+                                                         credential_id: str) -> None:
+    with transaction(DISPATCH) as session:
+        session.execute(text("update work_items set crashes = :most + 1 where kind = 'credentials.check'"),
+                        {"most": MAX_CRASHES})
+    work_off(tenant)
+    assert receiver.requests == []
+    shown = tenant.client.get(f"/v1/credentials/{credential_id}").json()
+    assert (shown["status"], "too often" in shown["status_details"]) == ("unreachable", True)
+
+
+def test_a_deleted_one_is_not_tried(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
+    tenant.client.delete(f"/v1/credentials/{credential_id}")
+    assert work_off(tenant) == 1
+    assert receiver.requests == []
+    with transaction(tenant.scope) as session:
+        assert session.execute(text("select count(*) from work_items where kind = 'credentials.check'")).scalar() == 0
+
+
+def test_one_that_is_deleted_while_its_server_thinks_stays_deleted(tenant: Tenant, receiver: Receiver,
+                                                                   credential_id: str) -> None:
+    async def slow(_: web.Request) -> web.Response:
+        with transaction(tenant.scope) as session:
+            session.execute(text("update credentials set deleted_at = now(), secret = '', models = '[]'"))
+        return web.json_response(LISTED)
+    receiver.answers = [slow]
+    work_off(tenant)
+    with transaction(tenant.scope) as session:
+        row = session.scalars(select(Credential)).one()
+        assert (row.status, row.models) == ("unchecked", [])
+
+
+def test_a_list_without_end_is_cut(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
+    receiver.answers = [saying(200, {"object": "list", "data": [
+        {"id": f"m{number}", "object": "model", "owned_by": "o" * 500} for number in range(3000)]})]
+    assert checked(tenant, credential_id)["status"] == "valid"
+    models = tenant.client.get(f"/v1/credentials/{credential_id}").json()["models"]
+    assert len(models) == 1000
+    assert len(models[0]["owned_by"]) <= 256
+
+
+def test_what_is_shared_is_tried_as_work_of_a_project(tenant: Tenant, administrator: Administrator,
+                                                      receiver: Receiver) -> None:
+    receiver.answers = [saying(200, LISTED)]
+    shared = store(administrator.client, "compatible", base_url=f"{receiver.url}/v1")
+    assert work_off(tenant) == 1
+    path = f"/v1/organization/credentials/{shared['id']}"
+    assert administrator.client.get(path).json()["status"] == "valid"
+    receiver.answers = [401]
+    assert checked(tenant, shared["id"])["status"] == "refused"
+    assert told(tenant) == ["credential.failing"]
+
+
+def test_a_worker_without_keys_waits_for_them(tenant: Tenant, receiver: Receiver, credential_id: str,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEWORKS_KEKS", "")
+    settings.cache_clear()
+    work_off(tenant)
+    assert receiver.requests == []
+    with transaction(tenant.scope) as session:
+        error = session.execute(text("select last_error from work_items where kind = 'credentials.check'")).scalar()
+    assert "TUNEWORKS_KEK_FILE" in str(error)
+    monkeypatch.undo()
+    settings.cache_clear()
+    let_time_pass()
+    work_off(tenant)
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+
+
+def test_a_fault_of_ours_is_logged_without_the_secret(tenant: Tenant, credential_id: str,
+                                                      monkeypatch: pytest.MonkeyPatch,
+                                                      caplog: pytest.LogCaptureFixture) -> None:
+    def clumsy(opened: OpenCredential) -> Remote:
+        try:
+            int(f"Bearer {opened.secret}")
+        except ValueError as illegal:
+            raise TypeError("cannot go on") from illegal
+        raise AssertionError
+
+    monkeypatch.setattr(credentials, "open_remote", clumsy)
+    work_off(tenant)
+    with transaction(tenant.scope) as session:
+        error = session.execute(text("select last_error from work_items where kind = 'credentials.check'")).scalar()
+    for told in (caplog.text, str(error)):
+        assert "cannot go on" in told
+        assert SECRET not in told
+    monkeypatch.setattr(credentials, "open_remote", lambda _: 1 / 0)
+    let_time_pass()
+    work_off(tenant)
+    assert "ZeroDivisionError" in caplog.text

@@ -1,0 +1,65 @@
+"""Opens the two doors at AWS with one credential, and with nothing else that lies about on this machine."""
+
+import os
+from functools import cache
+from typing import Any
+
+from service.credentials.operations import OpenCredential
+from worker.providers.bedrock.failures import translating
+from worker.providers.remote import Unavailable
+
+_CONNECT_SECONDS, _READ_SECONDS = 10, 60
+
+
+@cache
+def _loader() -> Any:
+    """The descriptions of AWS's services, read once a process: Bedrock's alone is some megabytes."""
+    from botocore.loaders import Loader  # noqa: PLC0415 - an extra of its own, and slow to import
+
+    return Loader(include_default_search_paths=True)
+
+
+def _session() -> Any:
+    """A session that reads neither files nor profiles of whoever runs this process."""
+    from botocore.session import Session  # noqa: PLC0415
+
+    nowhere = (None, None, os.devnull, None)
+    session = Session(session_vars={"config_file": nowhere, "credentials_file": nowhere,
+                                    "profile": (None, None, None, None)})
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _config() -> Any:
+    """One try, short waits, no proxy and no endpoint from the environment.
+
+    The signature is named because AWS_BEARER_TOKEN_BEDROCK in the environment would take the credential's place: the
+    tenant's jobs would run, and be paid, in the house's own account.
+    """
+    from botocore.config import Config  # noqa: PLC0415
+
+    return Config(signature_version="v4", retries={"total_max_attempts": 1, "mode": "standard"},
+                  connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, proxies={},
+                  ignore_configured_endpoint_urls=True, max_pool_connections=4,
+                  request_checksum_calculation="when_required", response_checksum_validation="when_required")
+
+
+def open_clients(credential: OpenCredential) -> tuple[Any, Any]:
+    """Bedrock's and S3's. A base URL takes the place of both: for servers that imitate AWS."""
+    options = credential.options
+    try:
+        session, config = _session(), _config()
+    except ImportError as missing:
+        raise Unavailable("boto3 is not installed here: pip install 'tuneworks[bedrock]'.") from missing
+    known = {"region_name": options.get("region"), "endpoint_url": credential.base_url,
+             "aws_access_key_id": options.get("access_key_id"), "aws_secret_access_key": credential.secret,
+             "aws_session_token": credential.session_token}
+    with translating("opening AWS"):
+        return (session.create_client("bedrock", config=config, **known),
+                session.create_client("s3", config=config.merge(_s3_config(credential.base_url)), **known))
+
+
+def _s3_config(base_url: str | None) -> Any:
+    from botocore.config import Config  # noqa: PLC0415
+
+    return Config(signature_version="s3v4", s3={"addressing_style": "path" if base_url else "auto"})
