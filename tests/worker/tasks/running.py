@@ -15,6 +15,7 @@ from worker.tasks import (
     previews,
     remote,
     remote_sweeping,
+    retirement,
     reviews,
     versions,
 )
