@@ -9,6 +9,7 @@ import pytest
 
 from service.catalog import mappings
 from service.catalog.errors import MappingTooLong, ModelNotFound, SuccessorDead
+from service.catalog.tables import ModelMapping
 from service.kit.database import transaction
 from tests.fixtures.api import Tenant
 from tests.fixtures.lives import write_lives
@@ -162,7 +163,7 @@ def test_what_is_wrong_with_a_body_is_said(tenant: Tenant, body: dict[str, Any])
 def test_a_circle_that_came_about_otherwise_ends(tenant: Tenant) -> None:
     put(tenant, "dead", "dead_too")
     with transaction(tenant.scope) as session:
-        session.add(mappings.ModelMapping(id="mmap_x", project_id=tenant.project_id, model="dead_too",
+        session.add(ModelMapping(id="mmap_x", project_id=tenant.project_id, model="dead_too",
                                           successor="dead", created_by="nobody"))
     with pytest.raises(MappingTooLong):
         answers_for(tenant, "dead")

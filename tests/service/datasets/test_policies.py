@@ -12,7 +12,7 @@ from service.kit.database import transaction
 from tests.fixtures.api import Administrator, Tenant
 from tests.service.datasets.reviewing import Reviewed, account_of, colleague, example, make_version
 
-OPEN = {"max_verdict": "block", "min_reviewed_percent": 0.0, "approval": "none"}
+OPEN = {"max_verdict": "block", "min_reviewed_percent": 0.0, "approval": "none", "model_life": None}
 
 
 def problems(version: Reviewed, **policy: Any) -> list[str]:
@@ -206,7 +206,7 @@ class TestJobs:
         assert shown == {"object": "fine_tuning.policy", "project_id": tenant.project_id, "training_policy": None}
         self.allow(administrator, tenant, {"max_verdict": "warn"})
         assert tenant.client.get("/v1/fine_tuning/policy").json()["training_policy"] == \
-            {"max_verdict": "warn", "min_reviewed_percent": 0.0, "approval": "none"}
+            {"max_verdict": "warn", "min_reviewed_percent": 0.0, "approval": "none", "model_life": None}
 
 
 def prepared(tenant: Tenant, job_id: str) -> dict[str, Any]:
@@ -220,7 +220,8 @@ def prepared(tenant: Tenant, job_id: str) -> dict[str, Any]:
 class TestSetting:
     def test_it_is_shown_on_the_project_and_audited(self, tenant: Tenant, administrator: Administrator) -> None:
         url = f"/v1/organization/projects/{tenant.project_id}"
-        policy = {"max_verdict": "warn", "min_reviewed_percent": 12.5, "approval": "other_than_uploader"}
+        policy = {"max_verdict": "warn", "min_reviewed_percent": 12.5, "approval": "other_than_uploader",
+                  "model_life": {"min_days": 30, "action": "refuse"}}
         assert administrator.client.get(url).json()["training_policy"] is None
         changed = administrator.client.post(url, json={"training_policy": policy}).json()
         assert (changed["training_policy"], changed["name"]) == (policy, "Acme Support")

@@ -37,9 +37,9 @@ def announce(tenant: Tenant) -> bool:
     if item is not None:
         app.run(retirement.announce, item)
     with transaction(tenant.scope) as session:
-        return session.execute(text("select count(*) from work_items where kind = :kind and state = 'pending'"
-                                    " and run_at > now() + interval '23 hours'"),
-                               {"kind": Work.ANNOUNCE_RETIREMENT}).scalar_one() == 1
+        found = session.execute(text("select count(*) from work_items where kind = :kind and state = 'pending'"
+                                     " and run_at > now() + interval '23 hours'"), {"kind": Work.ANNOUNCE_RETIREMENT})
+        return int(found.scalar_one()) == 1
 
 
 def told(tenant: Tenant) -> list[tuple[str, dict[str, Any]]]:
