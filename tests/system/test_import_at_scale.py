@@ -49,7 +49,7 @@ def carry(home: Home, import_id: str, draw: random.Random) -> int:
                     kills += 1
                     break
                 time.sleep(0.05)
-            worker.wait(600)
+            worker.wait(3600)
         home.hurry()
     return kills
 

@@ -181,6 +181,7 @@ def _mapped(session: Session, old: Job, new: Job, body: Retrain) -> str | None:
                 " /v1/model_mappings when it is trained.")
     if body.dry_run:
         return f"Calls that name {name} would be answered by the new model once it is trained."
+    new = queries.lock(session, new.id) or new  # it must not succeed unseen between this look and the promise
     new.answers_for = name
     session.flush()
     if new.status is JobStatus.SUCCEEDED:
