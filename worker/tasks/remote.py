@@ -7,9 +7,10 @@ out: see service/jobs/operations/remote.py. Trouble with a server costs no tries
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -34,6 +35,7 @@ from worker.tasks.remote_results import bring_results
 from worker.tasks.remote_sources import StoredSource
 
 _log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 _TROUBLE_SECONDS = 20.0
 _REFUSED_SECONDS = 300.0
 """A credential that is refused is seldom taken again a moment later."""
@@ -41,22 +43,28 @@ _LONGEST_SECONDS = 3600.0
 
 
 class Unreachable(Exception):
-    """The server cannot be asked now; `wait` is how long it is left alone, and the message is for the job's log."""
+    """The server cannot be asked now; `wait` is how long it is left alone, and the message is for the job's log.
 
-    def __init__(self, message: str, wait: timedelta) -> None:
+    `reason` is what the server itself said: told with the message, once for each message.
+    """
+
+    def __init__(self, message: str, wait: timedelta, reason: str = "") -> None:
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.reason = wait, reason
+
+
+class LockedOut(Exception):
+    """The credential was deleted, for good: nobody can ask its server about its jobs any more."""
 
 
 @contextmanager
 def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
-    """The server that a credential opens. Raises Unreachable for what is not the job's fault."""
+    """The server that a credential opens. Raises LockedOut, and Unreachable for what is not the job's fault."""
     try:
         with unit_of_work(running.claim) as session:
             opened = credentials.open_credential(session, credential_id)
     except CredentialNotFound:
-        raise Unreachable("Its credential was deleted: without it, its server cannot be asked.",
-                          _soon(_REFUSED_SECONDS)) from None
+        raise LockedOut(credential_id) from None
     except EncryptionUnavailable as locked:
         raise Unreachable(f"Its credential cannot be read now: {locked}", _soon(_TROUBLE_SECONDS)) from None
     try:
@@ -69,15 +77,25 @@ def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
         with unit_of_work(running.claim) as session:
             credentials.failing(session, credential_id, str(refused))
         raise Unreachable("Its server refuses the credential: update it, and the job goes on.",
-                          _soon(_REFUSED_SECONDS)) from refused
+                          _soon(_REFUSED_SECONDS), str(refused)) from refused
     except Unavailable as trouble:
         raise Unreachable("Its server does not take requests now; it is asked again.",
-                          _soon(trouble.retry_after or _TROUBLE_SECONDS)) from trouble
+                          _soon(trouble.retry_after or _TROUBLE_SECONDS), str(trouble)) from trouble
 
 
 def _soon(seconds: float) -> timedelta:
     """Spread, so that jobs which failed together do not return together."""
     return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_SECONDS) * random.uniform(1.0, 1.3))  # noqa: S311
+
+
+def _wait(running: Running, attempt_id: str, trouble: Unreachable | LockedOut) -> timedelta | None:
+    """Tell why nothing happens; how long to wait, if there is anything to wait for."""
+    with unit_of_work(running.claim) as session:
+        if isinstance(trouble, LockedOut):
+            remote_submitting.record_locked_out(session, attempt_id)
+            return None
+        remote_submitting.record_waiting(session, attempt_id, str(trouble), trouble.reason)
+    return trouble.wait
 
 
 # -- sending ---------------------------------------------------------------------------------------------------
@@ -93,10 +111,8 @@ def submit(running: Running) -> timedelta | None:
         return step.wait
     try:
         return _look(running, step) if isinstance(step, Search) else _send(running, step)
-    except Unreachable as trouble:
-        with unit_of_work(running.claim) as session:
-            remote_submitting.record_waiting(session, step.attempt_id, str(trouble))
-        return trouble.wait
+    except (Unreachable, LockedOut) as trouble:
+        return _wait(running, step.attempt_id, trouble)
 
 
 @submit.abandoned
@@ -242,39 +258,69 @@ def follow(running: Running) -> timedelta | None:
     try:
         with reaching(running, duty.credential_id) as server:
             return _ask(running, server, duty)
-    except Unreachable as trouble:
-        with unit_of_work(running.claim) as session:
-            remote_submitting.record_waiting(session, duty.attempt_id, str(trouble))
-        return trouble.wait
+    except (Unreachable, LockedOut) as trouble:
+        return _wait(running, duty.attempt_id, trouble)
 
 
 def _ask(running: Running, server: Remote, duty: Duty) -> timedelta | None:
-    """Its state first, then its log: so the log of a job that has ended is whole."""
+    """Its state first, then its log: so the log of a job that has ended is whole.
+
+    Whether the server has the job at all is for the job itself to say: some servers know fewer verbs than others.
+    """
+    unknown = _pass_on(running, server, duty)
     try:
-        _pass_on(running, server, duty)
         seen = server.retrieve(duty.remote_id)
-        running.advance(f"{duty.remote_id}:{seen.status}")
-        lines = server.events(duty.remote_id, until=duty.until)
-        checkpoints = server.checkpoints(duty.remote_id)
     except Gone:
         with unit_of_work(running.claim) as session:
             return remote_following.record_missing(session, duty.attempt_id)
     except (Ambiguous, Refused) as odd:
         raise Unavailable(str(odd)) from odd
+    running.advance(f"{duty.remote_id}:{seen.status}")
+    if unknown is not None:
+        _tell_unknown(running, duty, unknown)
+    lines = _if_kept(lambda: server.events(duty.remote_id, until=duty.until))
+    checkpoints = _if_kept(lambda: server.checkpoints(duty.remote_id))
     results = bring_results(running, server, duty, seen)
     with unit_of_work(running.claim) as session:
         return remote_following.record_followed(session, duty.attempt_id, seen, lines=lines, checkpoints=checkpoints,
                                                 result_files=results)
 
 
-def _pass_on(running: Running, server: Remote, duty: Duty) -> None:
-    """What was asked of the job here. A second time it does no harm: what the server says of it decides."""
+def _if_kept(ask: Callable[[], tuple[Item, ...]]) -> tuple[Item, ...]:
+    """What a server keeps beside a job; of one that keeps no such thing, nothing."""
+    try:
+        return ask()
+    except (Gone, Refused) as unknown:
+        _log.info("a server keeps none: %s", unknown)
+        return ()
+    except Ambiguous as odd:
+        raise Unavailable(str(odd)) from odd
+
+
+def _pass_on(running: Running, server: Remote, duty: Duty) -> Gone | None:
+    """What was asked of the job here. A second time it does no harm: what the server says of it decides.
+
+    Returns what it said where it knows nothing of the job, or nothing of what was asked.
+    """
     if duty.wish is None:
-        return
+        return None
     try:
         {"cancel": server.cancel, "pause": server.pause, "resume": server.resume}[duty.wish](duty.remote_id)
+    except Gone as unknown:
+        return unknown
     except Refused as refused:
         with unit_of_work(running.claim) as session:
             remote_following.record_refusal(session, duty.attempt_id, duty.wish, str(refused))
     except Ambiguous as lost:
         _log.warning("%s of %s got no answer: %s", duty.wish, duty.remote_id, lost)
+    return None
+
+
+def _tell_unknown(running: Running, duty: Duty, unknown: Gone) -> None:
+    """It has the job, but did not do what was asked. A cancel is asked for again: a job that goes on costs money."""
+    with unit_of_work(running.claim) as session:
+        if duty.wish in {"pause", "resume"}:
+            remote_following.record_refusal(session, duty.attempt_id, duty.wish, str(unknown))
+        else:
+            why = "The cancel does not reach the job at its server; it is asked for again."
+            remote_submitting.record_waiting(session, duty.attempt_id, why, str(unknown))

@@ -9,7 +9,7 @@ from service.settings import settings
 from service.tenants import queries as tenants
 from worker.app import Running, task, unit_of_work
 from worker.providers.remote import Ambiguous, Gone, Refused, Remote, RemoteJob
-from worker.tasks.remote import Unreachable, cancel_extra, reaching
+from worker.tasks.remote import LockedOut, Unreachable, cancel_extra, reaching
 
 _log = logging.getLogger(__name__)
 _MOST_PAGES = 500
@@ -33,6 +33,8 @@ def sweep(running: Running) -> timedelta | None:
                 doomed = remote_sweeping.judge(session, project_id, house, seen)
             for remote_id in doomed:
                 cancel_extra(server, remote_id)
+    except LockedOut:
+        return None
     except Unreachable as trouble:
         return max(again, trouble.wait)
     except (Ambiguous, Refused, Gone) as odd:

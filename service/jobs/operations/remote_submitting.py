@@ -13,6 +13,7 @@ from service.jobs import queries
 from service.jobs.operations import remote
 from service.jobs.operations.remote import Search
 from service.jobs.operations.remote_files import FileToSend
+from service.jobs.operations.remote_words import plain
 from service.jobs.operations.transitions import Line, fail, log, move
 from service.jobs.plans import RemoteOrder
 from service.jobs.states import JobStatus
@@ -137,11 +138,27 @@ def record_refused(session: Session, attempt_id: str, code: str, message: str, p
         fail(session, job, code, message, param)
 
 
-def record_waiting(session: Session, attempt_id: str, why: str) -> None:
-    """Tell, once for each reason, why a job is not sent or followed yet."""
+def record_waiting(session: Session, attempt_id: str, why: str, told: str = "") -> None:
+    """Tell, once for each reason, why a job is not sent or followed yet, with what its server told first."""
     job, attempt = remote.locked(session, attempt_id)
     if job is not None and attempt is not None and not job.status.is_terminal:
-        log(session, job, [Line(why, key=f"waiting:{attempt.id}:{why}"[:200], level="warn")])
+        words = f"{why} It says: {plain(told, 500)}" if told else why
+        log(session, job, [Line(words, key=f"waiting:{attempt.id}:{why}"[:200], level="warn")])
+
+
+def record_locked_out(session: Session, attempt_id: str) -> None:
+    """Its credential was deleted, so nobody can ask after it any more: it ends here, whatever becomes of it there."""
+    job, attempt = remote.locked(session, attempt_id)
+    if job is None or attempt is None or attempt.state in {"ended", "released"}:
+        return
+    was_sent = attempt.state != "intended"
+    attempt.next_follow_at = None
+    remote.release(session, attempt, "its credential was deleted; what it cost, if anything, is not known here")
+    if not job.status.is_terminal:
+        there = f" as {attempt.remote_id}" if attempt.remote_id else ""
+        still = f" {job.provider} may train it{there} and charge for it: look at that account." if was_sent else ""
+        fail(session, job, "credential_deleted", f"The credential that pays for the job was deleted.{still} Create the"
+             " job again with another credential.", "credential")
 
 
 def record_given_up(session: Session, job_id: str) -> None:

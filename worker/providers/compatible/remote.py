@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's API as a Remote; a Tuneworks keeps the promise of an Idempotency-Key."""
+"""Any server that speaks OpenAI's API as a Remote; one that knows Idempotency-Keys is told the attempt's."""
 
 from worker.providers.openai.remote import OpenAIRemote
 

@@ -33,6 +33,10 @@ _ABOUT_THE_ORDER = frozenset({
 _LONGEST_WAIT = 24 * 3600.0
 
 
+class NotTheAPI(Unavailable):
+    """A 4xx in other words than the API's: some proxy's, or those of a server that has no such route."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an answer answers: whether only to read, and whether about one thing by its id."""
@@ -78,7 +82,7 @@ def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, message
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and code not in _ABOUT_THE_ORDER):
         return AccessRefused(message)
     if error is None:
-        return Unavailable(f"The server answered {status}, and not as the API does. Is the base URL right?")
+        return NotTheAPI(f"The server answered {status}, and not as the API does. Is the base URL right?")
     if status == HTTPStatus.NOT_FOUND and asked.of_one:
         return Gone(message)
     kind = answers.text(error.get("type"), size=64)
