@@ -118,12 +118,15 @@ class OpenAIRemote:
         def call(**asked: Any) -> Any:
             return self._client.fine_tuning.jobs.with_raw_response.list_events(_known(job_id), **asked)
         found: dict[str, RemoteEvent] = {}
-        with suppress(NotTheAPI):  # it answers for jobs and keeps no logs of them
+        try:
             for page in self._walk(call, reading.event):
                 for event in page.items:
                     if event.id == until:
                         return tuple(reversed(found.values()))
                     found.setdefault(event.id, event)
+        except NotTheAPI:
+            if found:
+                raise  # else it answers for jobs, and keeps no logs of them
         return tuple(reversed(found.values()))
 
     def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:
