@@ -35,7 +35,8 @@ def houses(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def ended(client: OpenAI, job_id: str) -> Any:
     deadline = time.monotonic() + _END_SECONDS
     while (job := client.fine_tuning.jobs.retrieve(job_id)).status not in ENDS:
-        assert time.monotonic() < deadline, (job, [line.message for line in client.fine_tuning.jobs.list_events(job_id)])
+        log = client.fine_tuning.jobs.list_events(job_id)
+        assert time.monotonic() < deadline, (job, [line.message for line in log])
         time.sleep(0.5)
     return job
 

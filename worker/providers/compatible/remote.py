@@ -1,12 +1,9 @@
-"""Any server that speaks OpenAI's API as a Remote; another Tuneworks is the natural one."""
+"""Any server that speaks OpenAI's API as a Remote; one that knows Idempotency-Keys is told the attempt's."""
 
 from worker.providers.openai.remote import OpenAIRemote
 
 
 class CompatibleRemote(OpenAIRemote):
-    """What such a server cannot do it refuses by itself. It is told the key of an attempt in an Idempotency-Key too.
-
-    Nothing relies on that: a job whose answer was lost is looked for by its metadata, as everywhere.
-    """
+    """What such a server cannot do it refuses by itself; only a base URL is needed."""
 
     idempotent = True

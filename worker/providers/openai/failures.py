@@ -37,6 +37,10 @@ _ABOUT_THE_KEY = frozenset({
 _LONGEST_WAIT = 24 * 3600.0
 
 
+class NotTheAPI(Unavailable):
+    """A 4xx in other words than the API's: some proxy's, or those of a server that has no such route."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an answer answers."""
@@ -88,7 +92,7 @@ def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, message
             asked.reads or not _is_about_the_order(code, message))):
         return AccessRefused(message)
     if error is None:
-        return Unavailable(f"The server answered {status}, and not as the API does. Is the base URL right?")
+        return NotTheAPI(f"The server answered {status}, and not as the API does. Is the base URL right?")
     if status == HTTPStatus.NOT_FOUND and asked.of_one:
         return Gone(message)
     kind = answers.text(error.get("type"), size=64)

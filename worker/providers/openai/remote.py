@@ -13,6 +13,7 @@ from worker.providers.credential import Credential
 from worker.providers.openai import reading
 from worker.providers.openai.answers import Answers
 from worker.providers.openai.calls import Call, Caller, Reader
+from worker.providers.openai.failures import NotTheAPI
 from worker.providers.openai.transport import TIMEOUT, Transport
 from worker.providers.openai.uploads import Uploader
 from worker.providers.remote import (
@@ -123,17 +124,23 @@ class OpenAIRemote:
         def call(**asked: Any) -> Any:
             return self._client.fine_tuning.jobs.with_raw_response.list_events(_known(job_id), **asked)
         found: dict[str, RemoteEvent] = {}
-        for page in self._walk(call, reading.event):
-            for event in page.items:
-                if event.id == until:
-                    return tuple(reversed(found.values()))
-                found.setdefault(event.id, event)
+        try:
+            for page in self._walk(call, reading.event):
+                for event in page.items:
+                    if event.id == until:
+                        return tuple(reversed(found.values()))
+                    found.setdefault(event.id, event)
+        except NotTheAPI:
+            if found:
+                raise  # else it answers for jobs, and keeps no logs of them
         return tuple(reversed(found.values()))
 
     def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:
         def call(**asked: Any) -> Any:
             return self._client.fine_tuning.jobs.checkpoints.with_raw_response.list(_known(job_id), **asked)
-        found = {each.id: each for page in self._walk(call, reading.checkpoint) for each in page.items}
+        found: dict[str, RemoteCheckpoint] = {}
+        with suppress(NotTheAPI):  # as many servers keep none
+            found = {each.id: each for page in self._walk(call, reading.checkpoint) for each in page.items}
         return tuple(sorted(found.values(), key=lambda each: each.step))
 
     # -- files -------------------------------------------------------------------------------------------
