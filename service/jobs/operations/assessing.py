@@ -130,7 +130,8 @@ def _about_provider(session: Session, model: ResolvedModel, body: PreflightCreat
     except InvalidRequest as missing:
         yield judging.block(str(missing.code), missing.message, missing.param)
     sizes = queries.sizes(session, {file.role: file.file_id for file in files})
-    for obstacle in placing.obstacles(model, body, asked_method(body), sizes):
+    examples: dict[str, int] = {file.role: file.report.examples for file in files if file.report is not None}
+    for obstacle in placing.obstacles(model, body, asked_method(body), sizes, examples=examples):
         if obstacle.param != "method.type":  # which the catalog says already
             yield judging.block(obstacle.code, obstacle.message, obstacle.param)
 

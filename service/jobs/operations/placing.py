@@ -1,6 +1,7 @@
 """Where a job would be trained: with which credential, and what its provider cannot do."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
@@ -30,9 +31,12 @@ def credential_for(session: Session, model: ResolvedModel, wanted: str | None) -
     return chosen.id
 
 
-def obstacles(model: ResolvedModel, body: JobBody, method: Method, sizes: Mapping[str, int]) -> tuple[Obstacle, ...]:
-    """What the model's provider would refuse of this job. `sizes` are bytes by the parameter that names the file."""
+def obstacles(model: ResolvedModel, body: JobBody, method: Method, sizes: Mapping[str, int], *,
+              examples: Mapping[str, int] = MappingProxyType({})) -> tuple[Obstacle, ...]:
+    """What the model's provider would refuse of this job. `sizes` are bytes by the parameter that names the file, and
+    `examples` their lines, where they are counted."""
     tuning = method.supervised.tuning if method.supervised else None
     return capabilities.of(model.base.provider).obstacles(Wish(
         method=method.type, suffix=body.suffix, seed=body.seed is not None, tuning=tuning.type if tuning else None,
-        integrations=len(body.integrations or ()), metadata_pairs=len(body.metadata or ()), sizes=sizes))
+        integrations=len(body.integrations or ()), metadata_pairs=len(body.metadata or ()), sizes=sizes,
+        examples=examples, model=model.base.id, hyperparameters=method.shown()[method.type]["hyperparameters"]))

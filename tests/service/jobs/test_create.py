@@ -41,7 +41,7 @@ def test_a_new_job_has_every_field_of_a_recorded_one(tenant: Tenant) -> None:
         "validation_file": None, "training_file": file_id, "hyperparameters": AUTO, "trained_tokens": None, "error": {},
         "user_provided_suffix": None, "estimated_finish": None, "integrations": [], "metadata": None,
         "usage_metrics": None, "shared_with_openai": False, "eval_id": None,
-        "training_dataset_version": None, "validation_dataset_version": None, "provider": "local", "credential": None,
+        "training_dataset_version": None, "validation_dataset_version": None,
         "method": {"type": "supervised", "supervised": {
             "hyperparameters": AUTO, "tuning": {"type": "lora", "rank": 16, "alpha": 32.0, "dropout": 0.0}}}}
 
