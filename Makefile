@@ -9,7 +9,7 @@ PYTHON3 := $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types contracts format openapi migrate bench chaos fuzz clean
+.PHONY: help demo up test lint types contracts format openapi migrate bench chaos chaos-training fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,7 +26,10 @@ test: $(INSTALLED) ## Run all tests, against a real PostgreSQL, a real Valkey an
 bench: $(INSTALLED) ## Compare speed and memory with what one would run instead (minutes)
 	$(PYTHON) -m benchmarks
 
-chaos: $(INSTALLED) ## Many jobs while everything is killed in turn; SEED=… JOBS=… KILLS=… (minutes)
+chaos: $(INSTALLED) ## Thousands of jobs at a simulated paid server while everything is killed; SEED=… JOBS=… KILLS=…
+	$(PYTHON) -m tests.system.remote_chaos $(SEED:%=--seed %) $(JOBS:%=--jobs %) $(KILLS:%=--kills %)
+
+chaos-training: $(INSTALLED) ## The same for jobs that are trained here; SEED=… JOBS=… KILLS=… (minutes)
 	$(PYTHON) -m tests.system.chaos $(SEED:%=--seed %) $(JOBS:%=--jobs %) $(KILLS:%=--kills %)
 
 fuzz: $(INSTALLED) ## Random and hostile requests to every route; N=… SEED=… (minutes)
