@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
+from service.credentials.addresses import AZURE_VERSION, is_header
 from service.kit.explanations import explain
 from service.kit.schemas import Answer, JSONObject, PlainStr, Request, Timestamp
 
@@ -24,15 +25,24 @@ def _in_a_header(secret: SecretStr) -> SecretStr:
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192), AfterValidator(_in_a_header)]
 
 
+def _header(value: str) -> str:
+    if not is_header(value):
+        raise ValueError("must be printable ASCII characters only")
+    return value
+
+
+InAHeader = Annotated[Plain, AfterValidator(_header)]
+
+
 class OpenAIOptions(Request):
     """Which of the key's organizations and projects is billed; the key's own default if left out."""
 
-    organization: Plain | None = None
-    project: Plain | None = None
+    organization: InAHeader | None = None
+    project: InAHeader | None = None
 
 
 class AzureOptions(Request):
-    api_version: Annotated[PlainStr, Field(pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?|v1|preview)$")] = "2024-10-21"
+    api_version: Annotated[PlainStr, Field(pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?|v1|preview)$")] = AZURE_VERSION
     deployments: Annotated[dict[Plain, Plain], Field(max_length=500, description=(
         "Which deployment answers for which model: {model name: deployment}."))] = {}  # noqa: RUF012 - pydantic copies it
 
