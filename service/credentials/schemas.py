@@ -34,6 +34,15 @@ def _header(value: str) -> str:
 InAHeader = Annotated[Plain, AfterValidator(_header)]
 
 
+def _signs(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().removeprefix("whsec_").strip("="):
+        raise ValueError("must have a key behind whsec_, or anybody could sign with it")
+    return secret
+
+
+SigningSecret = Annotated[Secret, AfterValidator(_signs)]
+
+
 class OpenAIOptions(Request):
     """Which of the key's organizations and projects is billed; the key's own default if left out."""
 
@@ -84,7 +93,7 @@ class CredentialCreate(Request):
     name: Name
     secret: Annotated[Secret, Field(description="The API key, or the secret access key of AWS. Never shown again.")]
     session_token: Annotated[Secret | None, Field(description="Of temporary AWS keys.")] = None
-    webhook_secret: Annotated[Secret | None, Field(description=(
+    webhook_secret: Annotated[SigningSecret | None, Field(description=(
         "What the provider signs its webhooks with (whsec_…), to be sent to /v1/credentials/{id}/webhook."))] = None
     base_url: Annotated[URL | None, Field(description=(
         "Where the server answers; needed for azure (https://<resource>.openai.azure.com) and compatible."))] = None
@@ -97,7 +106,7 @@ class CredentialUpdate(Request):
     name: Name | None = None
     secret: Secret | None = None
     session_token: Secret | None = None
-    webhook_secret: Annotated[Secret | None, Field(description="Null removes it.")] = None
+    webhook_secret: Annotated[SigningSecret | None, Field(description="Null removes it.")] = None
     base_url: Annotated[URL | None, Field(description="A new one needs the secret anew.")] = None
     options: Annotated[Options | None, Field(description="Replaces all options.")] = None
 
