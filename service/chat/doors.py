@@ -6,13 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from service.chat.errors import NotServedHere, RemoteUnavailable
+from service.credentials.addresses import AZURE_UNDATED, OPENAI_URL, azure_endpoint, azure_version, billed
 from service.credentials.operations import OpenCredential
 from service.kit import addresses
-
-_OPENAI = "https://api.openai.com/v1"
-_AZURE_VERSION = "2024-10-21"
-_UNDATED = frozenset({"v1", "preview", "latest"})
-"""Versions of Azure's newer API, whose paths say so and whose bodies name the deployment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ def chat_door(credential: OpenCredential, names: Iterable[str], *, shown: str, a
     """
     known = list(names)
     door = _azure(credential, known, shown) if credential.provider == "azure" else Door(
-        f"{_base(credential, _OPENAI)}/chat/completions", known[0], _bearer(credential))
+        f"{(credential.base_url or OPENAI_URL).rstrip('/')}/chat/completions", known[0], _bearer(credential))
     try:
         addresses.check_url(door.url, allow_private=allow_private)
     except addresses.InvalidURL as invalid:
@@ -38,17 +34,8 @@ def chat_door(credential: OpenCredential, names: Iterable[str], *, shown: str, a
     return door
 
 
-def _base(credential: OpenCredential, default: str = "") -> str:
-    return (credential.base_url or default).rstrip("/")
-
-
 def _bearer(credential: OpenCredential) -> dict[str, str]:
-    told = {"authorization": f"Bearer {credential.secret}"}
-    for header, option in (("openai-organization", "organization"), ("openai-project", "project")):
-        value = credential.options.get(option)
-        if credential.provider == "openai" and isinstance(value, str) and value.isascii() and value.isprintable():
-            told[header] = value
-    return told
+    return {"authorization": f"Bearer {credential.secret}", **billed(credential.provider, credential.options)}
 
 
 def _azure(credential: OpenCredential, names: list[str], shown: str) -> Door:
@@ -59,10 +46,9 @@ def _azure(credential: OpenCredential, names: list[str], shown: str) -> Door:
         raise NotServedHere(shown, "Azure answers by deployment, and the credential names none for it. Deploy the"
                                    f' model, then add "{shown[:100]}": "<deployment>" to the deployments in the'
                                    f" options of credential {credential.id}.")
-    version = str(credential.options.get("api_version") or _AZURE_VERSION)
-    endpoint = _base(credential).removesuffix("/v1").removesuffix("/openai")
+    version, endpoint = azure_version(credential.options), azure_endpoint(credential.base_url)
     headers = {"api-key": credential.secret}
-    if version in _UNDATED:
+    if version in AZURE_UNDATED:
         return Door(f"{endpoint}/openai/v1/chat/completions?api-version={version}", deployment, headers)
     path = f"{endpoint}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
     return Door(f"{path}?api-version={quote(version, safe='')}", deployment, headers)

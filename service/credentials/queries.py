@@ -24,6 +24,11 @@ def credential(session: Session, credential_id: str, *, lock: bool = False) -> C
     return found
 
 
+def exists(session: Session, credential_id: str) -> bool:
+    """Whether it is there still."""
+    return session.scalar(select(_live().where(Credential.id == credential_id).exists())) is True
+
+
 def with_data_key(session: Session, credential_id: str) -> tuple[Credential, DataKey]:
     """A credential and the data key it is encrypted with, both as of one moment, though keys be changed meanwhile.
 

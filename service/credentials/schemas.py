@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
+from service.credentials.addresses import AZURE_VERSION, is_header
 from service.kit.explanations import explain
 from service.kit.schemas import Answer, JSONObject, PlainStr, Request, Timestamp
 
@@ -24,15 +25,33 @@ def _in_a_header(secret: SecretStr) -> SecretStr:
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192), AfterValidator(_in_a_header)]
 
 
+def _header(value: str) -> str:
+    if not is_header(value):
+        raise ValueError("must be printable ASCII characters only")
+    return value
+
+
+InAHeader = Annotated[Plain, AfterValidator(_header)]
+
+
+def _signs(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().removeprefix("whsec_").strip("="):
+        raise ValueError("must have a key behind whsec_, or anybody could sign with it")
+    return secret
+
+
+SigningSecret = Annotated[Secret, AfterValidator(_signs)]
+
+
 class OpenAIOptions(Request):
     """Which of the key's organizations and projects is billed; the key's own default if left out."""
 
-    organization: Plain | None = None
-    project: Plain | None = None
+    organization: InAHeader | None = None
+    project: InAHeader | None = None
 
 
 class AzureOptions(Request):
-    api_version: Annotated[PlainStr, Field(pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?|v1|preview)$")] = "2024-10-21"
+    api_version: Annotated[PlainStr, Field(pattern=r"^(\d{4}-\d{2}-\d{2}(-preview)?|v1|preview)$")] = AZURE_VERSION
     deployments: Annotated[dict[Plain, Plain], Field(max_length=500, description=(
         "Which deployment answers for which model: {model name: deployment}."))] = {}  # noqa: RUF012 - pydantic copies it
 
@@ -74,7 +93,7 @@ class CredentialCreate(Request):
     name: Name
     secret: Annotated[Secret, Field(description="The API key, or the secret access key of AWS. Never shown again.")]
     session_token: Annotated[Secret | None, Field(description="Of temporary AWS keys.")] = None
-    webhook_secret: Annotated[Secret | None, Field(description=(
+    webhook_secret: Annotated[SigningSecret | None, Field(description=(
         "What the provider signs its webhooks with (whsec_…), to be sent to /v1/credentials/{id}/webhook."))] = None
     base_url: Annotated[URL | None, Field(description=(
         "Where the server answers; needed for azure (https://<resource>.openai.azure.com) and compatible."))] = None
@@ -87,7 +106,7 @@ class CredentialUpdate(Request):
     name: Name | None = None
     secret: Secret | None = None
     session_token: Secret | None = None
-    webhook_secret: Annotated[Secret | None, Field(description="Null removes it.")] = None
+    webhook_secret: Annotated[SigningSecret | None, Field(description="Null removes it.")] = None
     base_url: Annotated[URL | None, Field(description="A new one needs the secret anew.")] = None
     options: Annotated[Options | None, Field(description="Replaces all options.")] = None
 

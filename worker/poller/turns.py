@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from service.credentials import operations as credentials
 from service.credentials import queries
+from service.credentials.errors import CredentialNotFound
 from service.credentials.operations import OpenCredential
 from service.kit.database import DISPATCH, Scope, transaction
 from service.kit.errors import ServiceError
@@ -92,7 +93,10 @@ class Visit:
             pause = self._circuit.failed(retry_after=trouble.retry_after, luck=self._luck)
             _log.warning("%s: %s Left alone for %.0f s.", self.turn.credential_id, trouble, pause)
             await self._leave_alone(pause)
-        except ServiceError as missing:  # deleted, or the house lacks the key to it
+        except CredentialNotFound:  # nobody can ask after its jobs any more: whoever follows them ends them here
+            await asyncio.to_thread(_follow, self.turn.jobs)
+            await self._leave_alone(self._circuit.refused(luck=self._luck))
+        except ServiceError as missing:  # the house lacks the key to it
             _log.warning("credential %s cannot be opened: %s", self.turn.credential_id, missing)
             await self._leave_alone(self._circuit.refused(luck=self._luck))
 

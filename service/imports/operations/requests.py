@@ -1,6 +1,6 @@
 """What callers ask of imports: begin one, end it, go on with one that failed."""
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Session
 
 from service.credentials import operations as credentials
@@ -32,6 +32,10 @@ def create(session: Session, caller: Caller, body: schemas.ImportCreate) -> Impo
 
 
 def _refuse_second(session: Session, credential_id: str) -> None:
+    """One after the other, so that two who ask at once do not both find none going on."""
+    session.execute(text("select pg_advisory_xact_lock(hashtextextended("
+                         "'imports' || current_setting('app.project_id', true) || :credential_id, 0))"),
+                    {"credential_id": credential_id})
     going_on = queries.open_with(session, credential_id)
     if going_on is not None:
         raise ImportGoesOn(going_on.id)

@@ -18,6 +18,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.credentials import queries as credentials
 from service.jobs import queries
 from service.jobs.operations import remote_costs
 from service.jobs.operations.transitions import Line, log
@@ -62,6 +63,8 @@ def mark_sending(session: Session, attempt_id: str) -> bool:
         return False
     if job.cancel_requested_at is not None or job.pause_requested_at is not None:
         return False
+    if queries.is_archived(session, job.project_id) or not credentials.exists(session, attempt.credential_id):
+        return False  # its files may have taken hours, and nobody could end what is made now
     attempt.state, attempt.sent_at, attempt.looks = "sending", database_now(session), 0
     attempt.sends += 1
     session.flush()

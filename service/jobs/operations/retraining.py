@@ -41,7 +41,7 @@ class Plan:
 
 def retrain(session: Session, caller: Caller, job_id: str, body: Retrain) -> Retrained:
     """One job again. Raises JobNotFound, or what is wrong with the model, the files or the method."""
-    old = queries.lock(session, job_id)
+    old = queries.job(session, job_id) if body.dry_run else queries.lock(session, job_id)
     if old is None:
         raise JobNotFound(job_id)
     return _one(session, caller, old, body, _target(session, body.model))
@@ -74,12 +74,19 @@ def _chosen(session: Session, body: RetrainMany) -> tuple[Sequence[Job], bool]:
         raise NoJobsNamed
     if body.jobs is None:
         found, more = queries.imported(session, after=body.after, limit=body.limit)
-        return queries.lock_all(session, [job.id for job in found]), more
+        return _held(session, found, body), more
     jobs = {name: queries.job(session, name) for name in dict.fromkeys(body.jobs)}
     for name, job in jobs.items():
         if job is None:
             raise JobNotFound(name, param="jobs")
-    return queries.lock_all(session, [job.id for job in jobs.values() if job is not None]), False
+    return _held(session, [job for job in jobs.values() if job is not None], body), False
+
+
+def _held(session: Session, jobs: Sequence[Job], body: Retrain) -> Sequence[Job]:
+    """Each once, oldest first; locked only where something is started, for to look at hundreds takes a while."""
+    if body.dry_run:
+        return sorted({job.id: job for job in jobs}.values(), key=lambda job: job.position)
+    return queries.lock_all(session, [job.id for job in jobs])
 
 
 def _told(session: Session, caller: Caller, old: Job, body: RetrainMany, target: ResolvedModel) -> Retrained:

@@ -94,6 +94,8 @@ class TestStoring:
         ({"provider": "local"}, "provider"), ({"base_url": "ftp://example.com"}, "base_url"),
         ({"base_url": "https://user:pw@example.com"}, "base_url"), ({"options": {"region": "x"}}, "options.region"),
         ({"options": {"organization": 1}}, "options.organization"), ({"options": []}, "options"),
+        ({"options": {"organization": "a\r\nb: c"}}, "options.organization"),
+        ({"options": {"project": "\u00e9"}}, "options.project"), ({"webhook_secret": "whsec_"}, "webhook_secret"),
         ({"session_token": SECRET}, "session_token"), ({"unknown": 1}, "unknown"),
     ])
     def test_what_does_not_fit_is_refused_at_its_place(self, tenant: Tenant, changes: dict[str, Any],

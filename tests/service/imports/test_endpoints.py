@@ -1,5 +1,7 @@
 """Imports over HTTP: asked for, listed, looked into; what is wrong is said in the envelope."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -54,6 +56,14 @@ def test_the_credential_must_be_there_and_of_that_provider(tenant: Tenant, stran
     for wanted, provider in (("theirs", "openai"), ("old", "azure")):
         error = refusal(tenant.client.post(IMPORTS, json={"provider": provider, "credential": wanted}), 400)
         assert (error["code"], error["param"]) == ("credential_not_found", "credential")
+
+
+def test_of_many_who_ask_at_once_one_is_told_yes(tenant: Tenant) -> None:
+    store(tenant)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: tenant.client.post(IMPORTS, json={"provider": "openai"}), range(16)))
+    assert sorted(Counter(answer.status_code for answer in answers).values()) == [1, 15]
+    assert {answer.json()["error"]["code"] for answer in answers if answer.status_code != 200} == {"import_in_progress"}
 
 
 @pytest.mark.parametrize("body", [{}, {"provider": "bedrock"}, {"provider": "local"}, {"provider": "openai", "x": 1},

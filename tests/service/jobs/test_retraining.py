@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from service.files.tables import File
-from service.jobs import operations
+from service.jobs import operations, queries
 from service.jobs.operations.transitions import Line
+from service.jobs.schemas.retraining import RetrainMany
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job
 from service.kit.database import transaction
@@ -190,6 +191,16 @@ class TestMany:
         done = many(tenant, all=True, dry_run=True)
         assert (done["planned"], done["cost"]["unknown"], done["duration"]["unknown"]) == (1, 1, 1)
         assert done["data"][0]["verdict"] is None
+
+
+def test_a_look_ahead_waits_for_no_job_that_somebody_holds(tenant: Tenant) -> None:
+    job_id = old_job(tenant)
+    with transaction(tenant.scope) as session, transaction(tenant.scope) as other:
+        queries.lock(other, job_id)
+        session.execute(text("set local lock_timeout = '2s'"))
+        body = RetrainMany(model=BASE, jobs=["ftjob-old", job_id], dry_run=True)
+        assert operations.retrain_many(session, tenant.caller, body).planned == 1
+        assert operations.retrain(session, tenant.caller, job_id, body).status == "planned"
 
 
 def test_calls_that_name_the_old_model_are_answered_by_the_new_one_once_it_is_trained(tenant: Tenant) -> None:

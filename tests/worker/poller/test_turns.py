@@ -282,13 +282,14 @@ class TestServerInTrouble:
         assert checks == [credential]
 
     @pytest.mark.usefixtures("there")
-    def test_a_credential_that_is_gone_costs_no_request(self, tenant: Tenant, simulator: Simulator, credential: str,
-                                                        sweep: Sweeps) -> None:
+    def test_jobs_of_a_credential_that_is_gone_are_ended_by_whoever_follows_and_cost_no_request(
+            self, tenant: Tenant, simulator: Simulator, credential: str, sweep: Sweeps) -> None:
         with transaction(Scope.organization(tenant.organization_id)) as session:
             session.execute(text("update credentials set deleted_at = now() where id = :id"), {"id": credential})
         sweep(2)
         assert asked(simulator) == []
         assert all(row.waits > 200 and row.poll_failures == 1 for row in rows().values())
+        assert followed(tenant) == set(rows())
 
 
 class TestServerThatDoesItsWorst:

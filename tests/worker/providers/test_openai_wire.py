@@ -32,10 +32,10 @@ FILE = {"object": "file", "id": "file-1", "bytes": 100 * MiB, "created_at": 1, "
 
 
 @contextmanager
-def facing(*script: Act, of: type[OpenAIRemote] = OpenAIRemote, path: str = "/v1",
+def facing(*script: Act, of: type[OpenAIRemote] = OpenAIRemote, path: str = "/v1", provider: str = "openai",
            **options: str) -> Iterator[tuple[OpenAIRemote, Scripted]]:
     with scripted(*script) as server:
-        credential = Opened(base_url=f"http://127.0.0.1:{server.port}{path}", options=dict(options))
+        credential = Opened(provider=provider, base_url=f"http://127.0.0.1:{server.port}{path}", options=dict(options))
         with closing(of(credential, allow_private=True)) as client:
             yield client, server
 
@@ -90,6 +90,17 @@ def test_azure_is_asked_at_its_own_doors(path: str, options: dict[str, str], ask
         client.create(order())
     sent = server.requests[0]
     assert (sent.path, sent.headers["api-key"], "authorization" in sent.headers) == (asked, SECRET, False)
+
+
+@pytest.mark.parametrize(("of", "told"), [
+    (OpenAIRemote, {"openai-organization": "org-them", "openai-project": "proj_them"}), (CompatibleRemote, {})])
+def test_openai_is_told_whose_account_is_meant(of: type[OpenAIRemote], told: dict[str, str]) -> None:
+    provider = "openai" if of is OpenAIRemote else "compatible"
+    with facing(answer(job()), of=of, provider=provider, organization="org-them", project="proj_them") as (
+            client, server):
+        client.create(order())
+    sent = server.requests[0].headers
+    assert {name: sent[name] for name in sent if name in {"openai-organization", "openai-project"}} == told
 
 
 def test_jobs_are_looked_for_by_our_pair_of_metadata() -> None:

@@ -190,6 +190,20 @@ def test_a_worker_that_stood_still_before_the_request_does_not_make_it(paying: P
     assert (server.count("create"), paying.attempt(job_id).state) == (0, "sending")
 
 
+@pytest.mark.parametrize(("statement", "status"), [
+    ("update projects set archived_at = now()", JobStatus.CANCELLED),
+    ("update credentials set deleted_at = now()", JobStatus.FAILED)])
+def test_what_ends_while_its_files_are_sent_is_not_made(paying: PayingHouse, server: ScriptedServer, statement: str,
+                                                        status: JobStatus) -> None:
+    job_id = paying.job()
+    server.fail("upload", lambda: paying.do(statement))
+    for _ in range(3):
+        paying.submit(job_id)
+        paying.pass_time(minutes=1)
+    assert (server.count("create"), paying.status(job_id)) == (0, status)
+    assert [kind for kind, _ in paying.ledger()] == ["hold", "release"]
+
+
 class TestFiles:
     def test_a_file_that_is_there_is_not_sent_again(self, paying: PayingHouse, server: ScriptedServer) -> None:
         job_id = paying.job()

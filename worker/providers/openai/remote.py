@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import httpx2
 from openai import OpenAI, OpenAIError, omit
 
+from service.credentials.addresses import OPENAI_URL, billed
 from service.jobs.plans import RemoteOrder
 from worker.providers.credential import Credential
 from worker.providers.openai import reading
@@ -30,7 +31,6 @@ from worker.providers.remote import (
     UploadProgress,
 )
 
-BASE_URL = "https://api.openai.com/v1"
 _PAGE, _PAGES = 100, 50
 """Items of a page, and pages of one list that are walked at most."""
 _WALKED = 32 * 1024 * 1024
@@ -49,7 +49,7 @@ class OpenAIRemote:
 
     def __init__(self, credential: Credential, *, allow_private: bool) -> None:
         answers = Answers(credential.secret)
-        transport = Transport(answers, self._key(credential.secret), allow_private=allow_private)
+        transport = Transport(answers, self._door(credential), allow_private=allow_private)
         self._http = httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
         try:
             self._client = self._opened(credential)
@@ -58,12 +58,12 @@ class OpenAIRemote:
             raise Unavailable("The credential's base URL is none that can be asked.") from None
         self._caller = Caller(answers)
 
-    def _key(self, secret: str) -> tuple[str, str]:
-        """The header that opens the door."""
-        return "authorization", f"Bearer {secret}"
+    def _door(self, credential: Credential) -> dict[str, str]:
+        """The headers that open the door, and say whose it is."""
+        return {"authorization": f"Bearer {credential.secret}", **billed(credential.provider, credential.options)}
 
     def _opened(self, credential: Credential) -> OpenAI:
-        return OpenAI(api_key=credential.secret, base_url=credential.base_url or BASE_URL, max_retries=0,
+        return OpenAI(api_key=credential.secret, base_url=credential.base_url or OPENAI_URL, max_retries=0,
                       timeout=TIMEOUT, http_client=self._http)
 
     def close(self) -> None:

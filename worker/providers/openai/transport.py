@@ -30,13 +30,13 @@ _TROUBLE = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.Protoc
 
 
 class Transport(httpx2.BaseTransport):
-    """Under the SDK's client; `key` is the header that opens the door.
+    """Under the SDK's client; `door` are the headers that open it.
 
     Bodies are read whole here, except those of downloads, which are read as they are used.
     """
 
-    def __init__(self, answers: Answers, key: tuple[str, str], *, allow_private: bool) -> None:
-        self._answers, self._key = answers, key
+    def __init__(self, answers: Answers, door: dict[str, str], *, allow_private: bool) -> None:
+        self._answers, self._door = answers, door
         self._exchanges = Exchanges()
         backend = Backend(self._exchanges, allow_private=allow_private)
         # What acts gets a connection of its own: one that was used may have ended without our knowing it yet, and then
@@ -56,7 +56,7 @@ class Transport(httpx2.BaseTransport):
         exchange, outer = Exchange(_GRACE), self._exchanges.current  # what is sent may be read from a download
         self._exchanges.current = exchange
         try:
-            answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._key))
+            answer = self._pools[asked.reads].handle_request(_for_the_wire(request, self._door))
             exchange.room = LARGEST_CONTENT if streamed else LARGEST_ANSWER
             good = 200 <= answer.status < 300
             headers = _headers(answer)
@@ -100,11 +100,12 @@ class _Body(httpx2.SyncByteStream):
         self._answer.close()
 
 
-def _for_the_wire(request: httpx2.Request, key: tuple[str, str]) -> httpcore2.Request:
-    """With this credential's `key`, and without compressed answers, of which a small one may unpack to any size."""
+def _for_the_wire(request: httpx2.Request, door: dict[str, str]) -> httpcore2.Request:
+    """With this credential's `door`, and without compressed answers, of which a small one may unpack to any size."""
     assert isinstance(request.stream, httpx2.SyncByteStream)
     headers = [(name, value) for name, value in request.headers.raw if name.lower().decode("latin-1") in _SENT]
-    ours = ((b"accept-encoding", b"identity"), (key[0].encode(), key[1].encode("latin-1", "replace")))
+    ours = [(name.encode(), value.encode("latin-1", "replace")) for name, value in
+            {"accept-encoding": "identity", **door}.items()]
     url = httpcore2.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port,
                         target=request.url.raw_path)
     return httpcore2.Request(method=request.method, url=url, headers=[*headers, *ours], content=request.stream,
