@@ -18,3 +18,8 @@ def seed(request: pytest.FixtureRequest) -> int:
     """The seed of this run's random choices; tests name it when they fail."""
     chosen: int = request.config.getoption("--seed")
     return chosen
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole houses first: with tests spread over processes, none of the long ones is left for the end."""
+    items.sort(key=lambda item: "tests/system/" not in item.nodeid)

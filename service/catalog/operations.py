@@ -76,6 +76,14 @@ def resolve(session: Session, name: str) -> ResolvedModel:
                          job_id=tuned.job_id, remote_name=tuned.remote_name, credential_id=tuned.credential_id)
 
 
+def base_of(session: Session, name: str) -> BaseModelEntry | None:
+    """The base of the model of this name, or that base itself; None where it left the catalog, or there is none."""
+    try:
+        return resolve(session, name).base
+    except ModelNotFound:
+        return None
+
+
 def _base_of(session: Session, tuned: TunedModel) -> BaseModelEntry | None:
     """What it was tuned from. A remote model outlives the list that its base was in."""
     base = offers.base_model(session, tuned.base_model)

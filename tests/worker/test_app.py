@@ -121,7 +121,8 @@ def test_every_kind_of_work_has_a_task() -> None:
         __import__(module)
     assert set(framework.TASKS) == set(Work)
     assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
-        Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT}, "only these may be given up without a word"
+        Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT, Work.FOLLOW_JOB, Work.SWEEP_CREDENTIAL,
+        Work.ANNOUNCE_RETIREMENT}, "only these may be given up without a word: they are asked for again"
 
 
 class TestTimeLimits:
@@ -131,7 +132,8 @@ class TestTimeLimits:
         limits = {kind: framework.app.tasks[kind.value].time_limit for kind in Work}
         assert limits[Work.TRAIN_JOB] is None
         assert {kind for kind, limit in limits.items() if limit is not None and limit > 3600} == {
-            Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION}
+            Work.VALIDATE_FILE, Work.ANALYSE_SEGMENT, Work.COUNT_TOKENS, Work.BUILD_VERSION, Work.SUBMIT_JOB,
+            Work.IMPORT_ESTATE}
         longest = settings().stall_seconds
         assert all(limit > longest for limit in limits.values() if limit is not None and limit > 600)
 

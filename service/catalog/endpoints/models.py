@@ -22,9 +22,10 @@ def list_models(caller: CurrentProject, session: ProjectSession) -> dict[str, li
 @router.get("/{model:path}", operation_id="retrieveModel")
 def retrieve_model(model: Name, caller: CurrentProject, session: ProjectSession, response: Response) -> schemas.Model:
     """Retrieve one model, with the day it shuts down if that is known, which the headers tell too."""
-    found = operations.retrieve(session, model, caller.project_slug)
-    response.headers.update(retirement.headers(operations.resolve(session, model).base))
-    return found
+    base = operations.base_of(session, model)
+    if base is not None:
+        response.headers.update(retirement.headers(base))
+    return operations.retrieve(session, model, caller.project_slug)
 
 
 @router.delete("/{model:path}", operation_id="deleteModel")

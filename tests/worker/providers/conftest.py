@@ -20,6 +20,15 @@ from tests.worker.providers.stands import SimulatorStand, Stand, sent
 from worker.providers.remote import Remote
 
 
+@pytest.fixture(autouse=True)
+def _public_servers_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As a house is by default; a stand on this machine allows more for itself."""
+    monkeypatch.setenv("TUNEWORKS_REMOTE_ALLOW_PRIVATE", "false")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A file with a key and a certificate of 127.0.0.1, signed by itself."""

@@ -9,6 +9,8 @@ from tests.fixtures.api import Tenant
 from worker import app as framework
 from worker.tasks import files
 
+_ITEMS = text("select id from work_items where kind = 'files.erase' and subject = :subject")
+
 
 def test_everything_under_a_prefix_is_erased_and_nothing_beside_it(tenant: Tenant) -> None:
     mine = f"projects/{tenant.project_id}/jobs/ftjob-1/checkpoints/step-1"
@@ -17,8 +19,8 @@ def test_everything_under_a_prefix_is_erased_and_nothing_beside_it(tenant: Tenan
     with transaction(tenant.scope) as session:
         enqueue(session, Work.ERASE_OBJECT, f"{mine}/", project_id=tenant.project_id)
     with transaction(DISPATCH) as session:
-        item_id = session.execute(text("select id from work_items")).scalar_one()
+        item_id = session.execute(_ITEMS, {"subject": f"{mine}/"}).scalar_one()
     framework.run(files.erase, item_id)
     assert storage().keys(f"projects/{tenant.project_id}/jobs") == [f"{mine}0/adapter.safetensors"]
     with transaction(DISPATCH) as session:
-        assert session.execute(text("select count(*) from work_items")).scalar_one() == 0
+        assert session.execute(_ITEMS, {"subject": f"{mine}/"}).all() == []
