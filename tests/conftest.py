@@ -10,6 +10,7 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1, help="seed of random choices; `make chaos` draws its own")
+    parser.addoption("--estate", type=int, default=300, help="files that an import at scale brings; half as many jobs")
     parser.addoption("--examples", type=int, default=15, help="sequences of failures that a stateful test draws")
 
 
