@@ -21,7 +21,7 @@ up: $(INSTALLED) ## Run the whole house on this machine until Ctrl-C
 	$(PYTHON) -m service.cli up
 
 test: $(INSTALLED) ## Run all tests, against a real PostgreSQL, a real Valkey and a real (tiny) model
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(INSTALLED) ## Compare speed and memory with what one would run instead (minutes)
 	$(PYTHON) -m benchmarks

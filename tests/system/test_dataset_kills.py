@@ -37,10 +37,9 @@ _TURNSTILE = """
 
 @pytest.fixture(scope="module")
 def house(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeHouse]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEWORKS_SEGMENT_BYTES", str(_SEGMENT_BYTES))
-        with running_house(tmp_path_factory.mktemp("dataset-kills"), tiny_base, "--no-training") as house:
-            yield house
+    with running_house(tmp_path_factory.mktemp("dataset-kills"), tiny_base, "--no-training",
+                       TUNEWORKS_SEGMENT_BYTES=str(_SEGMENT_BYTES)) as house:
+        yield house
 
 
 @pytest.fixture
