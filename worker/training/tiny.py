@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -76,8 +75,11 @@ def tiny(destination: Path | str, seed: int = 0) -> Path:
         Path(building).chmod(0o755)
         tokenizer.save_pretrained(building)
         LlamaForCausalLM(config).save_pretrained(building)
-        with contextlib.suppress(OSError):  # another process was first: its model is the same
+        try:
             Path(building).rename(destination)
+        except OSError:
+            if not (destination / "model.safetensors").exists():  # else another process was first: its model is the same
+                raise
         Path(building).mkdir(exist_ok=True)  # for the context to remove
     return destination
 

@@ -28,9 +28,11 @@ CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "m
 
 
 @pytest.fixture
-def chat_server(house: None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A chat server on a real socket, for the API that starts after it."""
+def chat_server(house: None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
+                tmp_path: Path) -> Iterator[Receiver]:
+    """A chat server on a real socket, for the API that starts after it, which finds its models nowhere else."""
     monkeypatch.setenv("TUNEWORKS_SERVING_URL", receiver.url)
+    monkeypatch.setenv("TUNEWORKS_MODELS_DIR", str(tmp_path / "models"))
     settings.cache_clear()
     yield receiver
     monkeypatch.undo()

@@ -98,7 +98,6 @@ class TestWaiting:
                 work_off(tenant)
         worker = threading.Thread(target=work_on, daemon=True)
         worker.start()
-        begun = time.monotonic()
         try:
             told = tenant.client.post(ROUTE, params={"wait": 60},
                                       json={"model": "gpt-4o-mini", "training_file": file_id}).json()
@@ -107,7 +106,6 @@ class TestWaiting:
             worker.join()
         assert told["status"] == "completed"
         assert told["training_file"]["examples"] == 40
-        assert time.monotonic() - begun < 55
 
     def test_whoever_has_waited_enough_gets_what_is_known(self, tenant: Tenant) -> None:
         file_id = upload(tenant, different(40))

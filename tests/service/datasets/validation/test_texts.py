@@ -1,7 +1,6 @@
 """Lines that are no JSON, or JSON that readers disagree about: a finding each, never an exception."""
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -115,16 +114,6 @@ def test_no_line_breaks_the_check(line: bytes) -> None:
         assert finding.line == 1
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Of processor time, the best of two."""
-    spent = []
-    for _ in range(2):
-        begun = time.process_time()
-        work()
-        spent.append(time.process_time() - begun)
-    return min(spent)
-
-
 MESSAGES = b'{"role":"user","content":"a"},'
 CALLED = (b'{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},'
           b'{"role":"tool","tool_call_id":"c","content":"x"},')
@@ -152,8 +141,7 @@ def filled(unit: bytes, size: int) -> bytes:
     lambda size: b" " * size + b"{",
     lambda size: filled(GOOD, size),
 ])
-def test_a_long_hostile_line_takes_no_more_than_its_length(make: Callable[[int], bytes]) -> None:
-    """Eight times as long takes about eight times the time; quadratic work would take sixty-four times."""
-    short, long = make(MiB // 8), make(MiB)
-    once = seconds(lambda: check_chat_line(short, 1))
-    assert seconds(lambda: check_chat_line(long, 1)) < 24 * once + 0.01
+def test_the_check_of_a_long_hostile_line_ends(make: Callable[[int], bytes]) -> None:
+    """Quadratic work on so many bytes would last for hours; no clock is needed to see it."""
+    for finding in check_chat_line(make(4 * MiB), 1):
+        assert finding.line == 1
