@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from service.kit import logging as log_lines
 from service.kit.database import DISPATCH, transaction
 from service.kit.lifeline import watch_parent
-from service.kit.work import CHANNEL, Queue
+from service.kit.work import CHANNEL, Queue, Work
 from service.settings import settings
 from worker.app import app
 
@@ -42,7 +42,7 @@ _DUE = text("""
         group by queue, project_id
     ), due as (
         select id, queue, project_id,
-               row_number() over (partition by queue, project_id order by run_at, position) as turn
+               row_number() over (partition by queue, project_id order by kind <> :urgent, run_at, position) as turn
         from work_items
         where next_dispatch <= now() and queue = any(:queues)
           and ((state = 'pending' and run_at <= now()) or (state = 'running' and lease_until < now()))
@@ -51,7 +51,10 @@ _DUE = text("""
     where due.turn + coalesce(busy.items, 0) <= case due.queue when 'training' then :training else :others end
     order by due.turn, due.id limit :batch
 """)
-"""Round-robin: everybody's first due item, then everybody's second, up to each project's cap."""
+"""Round-robin: everybody's first due item, then everybody's second, up to each project's cap.
+
+A look for training that nobody waits for comes before all else of a project: every minute of it may cost money.
+"""
 
 _STAMP = text("""
     update work_items set dispatches = dispatches + 1,
@@ -62,14 +65,15 @@ _STAMP = text("""
 
 
 def take_due(session: Session, queues: Iterable[Queue]) -> list[tuple[str, str, str]]:
-    """Stamp the items whose turn it is; returns (id, kind, queue) of each."""
+    """Stamp the items whose turn it is; returns (id, kind, queue) of each, in their turns."""
     ids = session.scalars(_DUE, {
         "queues": [queue.value for queue in queues], "training": settings().training_per_project,
-        "others": settings().running_per_project, "batch": _BATCH}).all()
+        "others": settings().running_per_project, "urgent": Work.SWEEP_CREDENTIAL.value, "batch": _BATCH}).all()
     if not ids:
         return []
     rows = session.execute(_STAMP, {"ids": list(ids), "seconds": settings().dispatch_seconds})
-    return [(row.id, row.kind, row.queue) for row in rows]
+    stamped = {row.id: (row.id, row.kind, row.queue) for row in rows}
+    return [stamped[item_id] for item_id in ids if item_id in stamped]
 
 
 def open_queues(connection: Connection) -> list[Queue]:

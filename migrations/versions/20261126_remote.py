@@ -116,7 +116,7 @@ def _make_ledger() -> None:
     sa.Column('micro_dollars', sa.BigInteger(), nullable=False),
     sa.Column('note', sa.String(), nullable=True),
     *_row(),
-    sa.CheckConstraint("kind in ('hold', 'settle', 'release')", name=op.f('ck_ledger_entries_kind')),
+    sa.CheckConstraint("kind in ('hold', 'settle', 'release', 'extra')", name=op.f('ck_ledger_entries_kind')),
     sa.CheckConstraint("micro_dollars >= 0", name=op.f('ck_ledger_entries_amount')),
     sa.UniqueConstraint('project_id', 'key', 'kind', name=op.f('uq_ledger_entries_project_id_key_kind')),
     *_keys('ledger_entries')

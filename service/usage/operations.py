@@ -1,4 +1,7 @@
-"""What is done with money: held before a server may be asked to train, then settled or released, once."""
+"""What is done with money: held before a server may be asked to train, then settled or released, once.
+
+What a server trained beyond what was asked for is booked as extra, so that the books here are those there.
+"""
 
 from typing import Literal
 
@@ -32,8 +35,15 @@ def release(session: Session, *, project_id: str, job_id: str, key: str, note: s
         _write(session, project_id, job_id, key, "release", held.micro_dollars, note)
 
 
+def book_extra(session: Session, *, project_id: str, job_id: str, remote_id: str, key: str, micro_dollars: int,
+               note: str | None = None) -> bool:
+    """Write down what a server's extra job under an attempt's key did cost, once; whether it is news."""
+    return _write(session, project_id, job_id, f"{key}:{remote_id}", "extra", micro_dollars, note)
+
+
 def _write(session: Session, project_id: str, job_id: str, key: str,
-           kind: Literal["hold", "settle", "release"], micro_dollars: int, note: str | None) -> None:
-    session.execute(insert(LedgerEntry).on_conflict_do_nothing().values(
+           kind: Literal["hold", "settle", "release", "extra"], micro_dollars: int, note: str | None) -> bool:
+    written = session.execute(insert(LedgerEntry).on_conflict_do_nothing().values(
         id=new_id("ledger_"), project_id=project_id, job_id=job_id, key=key, kind=kind,
-        micro_dollars=min(max(micro_dollars, 0), LARGEST), note=note))
+        micro_dollars=min(max(micro_dollars, 0), LARGEST), note=note).returning(LedgerEntry.id))
+    return written.first() is not None

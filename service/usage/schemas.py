@@ -14,12 +14,14 @@ class LedgerEntry(Answer):
     object: Literal["usage.ledger_entry"] = "usage.ledger_entry"
     id: str
     created_at: Timestamp
-    kind: Literal["hold", "settle", "release"] = Field(
+    kind: Literal["hold", "settle", "release", "extra"] = Field(
         description="hold: reserved before a server was asked to train. settle: what it cost, which ends the hold."
-                    " release: nothing was bought, which ends it too.")
+                    " release: nothing was bought, which ends it too. extra: the server trained a second job for one"
+                    " request, and it cost so much before it could be cancelled.")
     micro_dollars: int = Field(description="1,000,000 is one dollar.")
     fine_tuning_job_id: str = Field(validation_alias="job_id")
-    key: str = Field(description="Of the attempt; the server's job bears it in its metadata.")
+    key: str = Field(description="Of the attempt; the server's job bears it in its metadata. An extra job's id there"
+                                 " follows it, after a colon.")
     note: str | None
 
 

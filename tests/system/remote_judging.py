@@ -32,7 +32,8 @@ class Books:
     """The house's ledger, by the keys that the server's jobs bear."""
 
     held: dict[str, int] = field(default_factory=dict)
-    settled: dict[str, int] = field(default_factory=dict)
+    settled: Counter[str] = field(default_factory=Counter)
+    "What was paid, extra jobs and all."
     closed: Counter[str] = field(default_factory=Counter)
     "How often each hold was ended."
     job_of: dict[str, str] = field(default_factory=dict)
@@ -45,10 +46,12 @@ def read_books(client: OpenAI) -> Books:
         books.job_of[key] = entry["fine_tuning_job_id"]
         if entry["kind"] == "hold":
             books.held[key] = entry["micro_dollars"]
+        elif entry["kind"] == "extra":
+            books.settled[key.partition(":")[0]] += entry["micro_dollars"]
         else:
             books.closed[key] += 1
         if entry["kind"] == "settle":
-            books.settled[key] = entry["micro_dollars"]
+            books.settled[key] += entry["micro_dollars"]
     return books
 
 

@@ -16,7 +16,7 @@ def line(number: int, **more: Any) -> dict[str, Any]:
 
 def judged(*jobs: dict[str, Any], settled: int = 300, closed: int = 1, status: str = "succeeded") -> Verdict:
     verdict = Verdict()
-    books = Books({"k": 500}, {"k": settled}, Counter({"k": closed}), {"k": "ours"})
+    books = Books({"k": 500}, Counter({"k": settled}), Counter({"k": closed}), {"k": "ours"})
     judge_money(books, Ledger(list(jobs), [], [], {}, {}, []), {"ours": status}, verdict)
     return verdict
 

@@ -48,6 +48,12 @@ class TestTakeDue:
         taken = Counter(take())
         assert taken == {tenant.project_id: settings().running_per_project, stranger.project_id: 2}
 
+    def test_a_look_for_training_that_nobody_waits_for_comes_before_what_waits_longer(self, tenant: Tenant) -> None:
+        ask(tenant, Work.FOLLOW_JOB, 100)
+        ask(tenant, Work.SWEEP_CREDENTIAL, 1)
+        with transaction(DISPATCH) as session:
+            assert relay.take_due(session, list(Queue))[0][1] == Work.SWEEP_CREDENTIAL
+
     def test_one_training_run_per_project(self, tenant: Tenant, stranger: Tenant) -> None:
         ask(tenant, Work.TRAIN_JOB, 5)
         ask(stranger, Work.TRAIN_JOB, 1)

@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from service.jobs.operations import remote, remote_files, remote_following, remote_searching, remote_submitting
+from service.jobs.operations import (
+    remote,
+    remote_files,
+    remote_following,
+    remote_searching,
+    remote_submitting,
+    remote_sweeping,
+)
 from service.jobs.operations.remote_following import Duty
 from service.jobs.operations.remote_searching import Search
 from service.jobs.operations.remote_submitting import Submission
@@ -21,13 +28,15 @@ from service.kit.database import Scope, transaction
 from service.kit.work import Claim, LeaseLost, Work
 from service.settings import settings
 from worker.app import Running, task, unit_of_work
-from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, Unavailable
+from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, RemoteError, Unavailable
 from worker.tasks.remote_reaching import Unreachable, cancel_extra, reaching, wait
 from worker.tasks.remote_results import bring_results
 from worker.tasks.remote_uploads import with_files
 
 _log = logging.getLogger(__name__)
 Told = TypeVar("Told")
+_NEWEST = 100
+_TWINS_PAUSE = timedelta(seconds=2)
 
 
 # -- sending ---------------------------------------------------------------------------------------------------
@@ -145,6 +154,8 @@ def follow(running: Running) -> timedelta | None:
         return None
     try:
         with reaching(running, duty.credential_id) as server:
+            if duty.is_young and _end_twins(running, server, duty):
+                return _TWINS_PAUSE
             return _ask(running, server, duty)
     except Unreachable as trouble:
         return wait(running, duty.attempt_id, trouble)
@@ -167,6 +178,28 @@ def _ask(running: Running, server: Remote, duty: Duty) -> timedelta | None:
     with unit_of_work(running.claim) as session:
         return remote_following.record_followed(session, duty.attempt_id, seen, lines=lines, checkpoints=checkpoints,
                                                 result_files=results)
+
+
+def _end_twins(running: Running, server: Remote, duty: Duty) -> bool:
+    """Cancel what else was made under the job's key, while it still waits: a box in between may repeat our request.
+
+    A look at the newest page; what it does not show is found by a sweep. Returns whether anything was found.
+    """
+    if not settings().remote_sweep:
+        return False
+    try:
+        newest = server.jobs(limit=_NEWEST).items
+    except RemoteError as trouble:
+        _log.info("no look for twins of %s: %s", duty.remote_id, trouble)
+        return False
+    same = [job for job in newest if job.key == duty.key]
+    if all(job.id == duty.remote_id for job in same):
+        return False
+    with unit_of_work(running.claim) as session:
+        doomed = remote_sweeping.judge(session, running.claim.project_id, duty.house, same)
+    for remote_id in doomed:
+        cancel_extra(server, remote_id)
+    return bool(doomed)
 
 
 def _if_told(ask: Callable[[], tuple[Told, ...]]) -> tuple[Told, ...]:

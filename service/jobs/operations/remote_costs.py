@@ -1,12 +1,14 @@
 """What training at a server may cost, and what it did cost, in whole micro-dollars of the catalog's prices."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry
+from service.catalog.errors import ModelNotFound
 from service.jobs import queries
+from service.jobs.plans import RemoteJob, RemoteState
 from service.jobs.tables import Job, RemoteAttempt
 from service.usage import operations as usage
 
@@ -39,15 +41,27 @@ def release(session: Session, attempt: RemoteAttempt, note: str) -> None:
     usage.release(session, project_id=attempt.project_id, job_id=attempt.job_id, key=attempt.key, note=note)
 
 
-def settle(session: Session, attempt: RemoteAttempt, job: Job, base: BaseModelEntry | None, *, tokens: int,
-           ended: datetime | None) -> None:
+def is_paid(seen: RemoteJob) -> bool:
+    """Whether it has ended so that its server takes money for it."""
+    return seen.state is RemoteState.SUCCEEDED or (seen.state is RemoteState.CANCELLED and bool(seen.trained_tokens))
+
+
+def settle(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJob) -> None:
     """Write down what the attempt did cost, by the tokens that its server says it trained, or by its hours."""
-    cost, note = _cost(job, base, min(max(0, tokens), usage.LARGEST), ended)
+    cost, note = _cost(session, job, seen)
     usage.settle(session, project_id=attempt.project_id, job_id=attempt.job_id, key=attempt.key, micro_dollars=cost,
                  note=note)
 
 
-def _cost(job: Job, base: BaseModelEntry | None, tokens: int, ended: datetime | None) -> tuple[int, str]:
+def book_extra(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJob) -> bool:
+    """Write down what an extra job cost that was trained before anybody saw it; False when it is written already."""
+    cost, note = _cost(session, job, seen)
+    return usage.book_extra(session, project_id=attempt.project_id, job_id=attempt.job_id, remote_id=seen.id,
+                            key=attempt.key, micro_dollars=cost, note=f"{note}, of an extra job: {seen.id}")
+
+
+def _cost(session: Session, job: Job, seen: RemoteJob) -> tuple[int, str]:
+    base, tokens, ended = _base(session, job), min(max(0, seen.trained_tokens or 0), usage.LARGEST), seen.finished_at
     price = base.price if base is not None else None
     if price is not None and job.method["type"] == "reinforcement" and price.training_hour is not None:
         seconds = max(0, round((ended - job.started_at).total_seconds())) if ended and job.started_at else 0
@@ -55,3 +69,10 @@ def _cost(job: Job, base: BaseModelEntry | None, tokens: int, ended: datetime | 
     if price is None or price.training is None:
         return 0, f"{tokens} tokens; the catalog has no price for {job.base_model}"
     return tokens * price.training // _MILLION, f"{tokens} tokens"
+
+
+def _base(session: Session, job: Job) -> BaseModelEntry | None:
+    try:
+        return catalog.resolve(session, job.base_model).base
+    except ModelNotFound:
+        return None

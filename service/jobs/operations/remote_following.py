@@ -7,9 +7,6 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from service.catalog import operations as catalog
-from service.catalog.base_models import BaseModelEntry
-from service.catalog.errors import ModelNotFound
 from service.events import operations as events
 from service.events.types import EventType
 from service.jobs import queries
@@ -34,6 +31,10 @@ class Duty:
     job_id: str
     credential_id: str
     remote_id: str
+    key: str
+    house: str
+    is_young: bool
+    "So young that its server's lists may not have shown yet all that was made under its key."
     wish: Wish | None
     until: str | None
     "Id of the last event that was mirrored."
@@ -45,8 +46,14 @@ def duty(session: Session, job_id: str) -> Duty | None:
     attempt = queries.open_attempt(session, job_id) if job is not None else None
     if job is None or attempt is None or attempt.state != "live" or attempt.remote_id is None:
         return None
-    return Duty(attempt.id, job.id, attempt.credential_id, attempt.remote_id, _wish(session, job),
-                attempt.followed_until)
+    return Duty(attempt.id, job.id, attempt.credential_id, attempt.remote_id, key=attempt.key,
+                house=job.organization_id, is_young=_is_young(session, attempt), wish=_wish(session, job),
+                until=attempt.followed_until)
+
+
+def _is_young(session: Session, attempt: RemoteAttempt) -> bool:
+    age = database_now(session) - (attempt.sent_at or attempt.created_at)
+    return age < timedelta(seconds=settings().remote_settle_seconds)
 
 
 def _wish(session: Session, job: Job) -> Wish | None:
@@ -157,18 +164,10 @@ def _close(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob) 
     """The attempt is over: what it cost is settled, or what was held is let go."""
     attempt.state, attempt.next_poll_at, attempt.next_follow_at = "ended", None, None
     session.flush()
-    if seen.state is RemoteState.SUCCEEDED or (seen.state is RemoteState.CANCELLED and seen.trained_tokens):
-        remote_costs.settle(session, attempt, job, _base(session, job), tokens=seen.trained_tokens or 0,
-                            ended=seen.finished_at)
+    if remote_costs.is_paid(seen):
+        remote_costs.settle(session, attempt, job, seen)
     else:
         remote_costs.release(session, attempt, f"{seen.state} at {job.provider}")
-
-
-def _base(session: Session, job: Job) -> BaseModelEntry | None:
-    try:
-        return catalog.resolve(session, job.base_model).base
-    except ModelNotFound:
-        return None
 
 
 def _tell_if_stuck(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from service.jobs import queries
-from service.jobs.operations import remote
+from service.jobs.operations import remote, remote_costs
 from service.jobs.operations.remote_searching import best_first
 from service.jobs.operations.transitions import Line, log
 from service.jobs.plans import RemoteJob, RemoteState
@@ -46,8 +46,13 @@ def judge(session: Session, project_id: str, organization_id: str, seen: Sequenc
 
 
 def _is_well(attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> bool:
-    """As nearly all are: one job, which is followed, or which has ended."""
-    return len(jobs) == 1 and (jobs[0].state.is_end or (attempt.state == "live" and attempt.remote_id == jobs[0].id))
+    """As nearly all are: one job, which is followed, or which has ended as is known or without a cost."""
+    if len(jobs) > 1:
+        return False
+    [job] = jobs
+    if job.state.is_end:
+        return attempt.remote_id == job.id or not remote_costs.is_paid(job)
+    return attempt.state == "live" and attempt.remote_id == job.id
 
 
 def _judge_lost(session: Session, project_id: str, organization_id: str, jobs: Sequence[RemoteJob]) -> list[str]:
@@ -74,16 +79,30 @@ def _judge_attempt(session: Session, attempt_id: str, jobs: Sequence[RemoteJob])
     if attempt.state == "live":
         doomed += _keep_oldest(session, job, attempt, jobs)
     now = database_now(session)
-    extra = [each.id for each in going.values() if each.id not in attempt.discarded and _is_old(each.created_at, now)
-             and not _counts(attempt, each.id, now)]
+    extra = [each.id for each in going.values() if each.id not in attempt.discarded
+             and not _counts(attempt, each, now)]
+    _book_paid(session, job, attempt, jobs)
     return doomed + remote.discard(session, job, attempt, extra)
 
 
-def _counts(attempt: RemoteAttempt, remote_id: str, now: datetime) -> bool:
-    """Whether it is what the attempt follows; what was seen to end may be listed as running for a while yet."""
-    if attempt.remote_id != remote_id:
-        return False
-    return attempt.state == "live" or not _is_old(attempt.status_since, now)
+def _counts(attempt: RemoteAttempt, seen: RemoteJob, now: datetime) -> bool:
+    """Whether it is what the attempt follows; what was seen to end may be listed as running for a while yet.
+
+    Without a job that is followed, a young one may be on its way into the books.
+    """
+    if attempt.state == "live":
+        return attempt.remote_id == seen.id
+    return not _is_old(attempt.status_since if attempt.remote_id == seen.id else seen.created_at, now)
+
+
+def _book_paid(session: Session, job: Job, attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> None:
+    """What was trained beyond the one that counts, before anybody saw it, has cost money: the books say so."""
+    for each in jobs:
+        if each.id == attempt.remote_id or not remote_costs.is_paid(each):
+            continue
+        if remote_costs.book_extra(session, attempt, job, each):
+            log(session, job, [Line(f"{job.provider} trained an extra job for the same request, and it was paid:"
+                                    f" {each.id}", level="warn", key=f"paid:{each.id}")])
 
 
 def _keep_oldest(session: Session, job: Job, attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> list[str]:

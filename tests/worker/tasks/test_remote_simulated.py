@@ -121,6 +121,21 @@ def test_an_answer_that_is_lost_buys_nothing_twice(tenant: Tenant, simulator: Si
     assert simulator.ledger().doubled() == {}
 
 
+def test_what_a_box_in_between_ordered_twice_is_ended_while_it_waits(tenant: Tenant, simulator: Simulator,
+                                                                      job: str) -> None:
+    simulator.fault("double", method="POST", path="/fine_tuning/jobs$", count=1)
+    work(tenant, until=lambda: is_live(tenant, job))
+    work(tenant, until=lambda: simulator.ledger().doubled() == {})
+    first, second = simulator.ledger().jobs
+    assert sorted([first["live"], second["live"]]) == [False, True]
+    simulator.advance(60 * 60)
+    follow(tenant, job)
+    work(tenant, until=lambda: reload(tenant, job).status.is_terminal)
+    assert reload(tenant, job).status is JobStatus.SUCCEEDED
+    assert sorted(each["status"] for each in simulator.ledger().jobs) == ["cancelled", "succeeded"]
+    assert len([each for each in simulator.ledger().jobs if each["paid"]]) == 1
+
+
 def test_cancel_goes_there_and_its_bill_comes_back(tenant: Tenant, simulator: Simulator, job: str) -> None:
     work(tenant, until=lambda: is_live(tenant, job))
     simulator.move(attempt(tenant, job).remote_id, "running")

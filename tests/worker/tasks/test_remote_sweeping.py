@@ -92,8 +92,8 @@ def test_of_two_for_one_key_the_oldest_is_kept_whichever_was_followed(paying: Pa
 def test_a_younger_double_of_what_is_followed_is_cancelled(paying: PayingHouse, server: ScriptedServer,
                                                            followed: tuple[str, str]) -> None:
     job_id, remote_id = followed
-    double = server.make(server.only.order)
-    old(paying, double)
+    paying.pass_time(seconds=OLD)
+    double = server.make(server.only.order)  # however young: nobody else can be waiting for it
     paying.sweep()
     assert (double.is_live, server.trainings[remote_id].is_live) == (False, True)
     assert audited(paying.tenant) == [double.job.id]
@@ -110,6 +110,27 @@ def test_a_double_of_what_has_succeeded_is_cancelled(paying: PayingHouse, server
     paying.sweep()
     assert not double.is_live
     assert paying.status(job_id) is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("end", ["before it was seen", "when the job had ended here"])
+def test_a_double_that_was_paid_before_it_was_seen_is_in_the_books_once(paying: PayingHouse, server: ScriptedServer,
+                                                                        followed: tuple[str, str], end: str) -> None:
+    job_id, remote_id = followed
+    double = server.make(server.only.order)
+    server.move(double.job.id, "succeeded")
+    server.move(remote_id, "succeeded")
+    if end == "when the job had ended here":
+        paying.follow(job_id)
+    for _ in range(2):
+        paying.sweep()
+    paying.follow(job_id)
+    entries = paying.tenant.client.get("/v1/usage/ledger").json()["data"]
+    paid = {entry["kind"]: entry for entry in entries if entry["kind"] != "hold"}
+    assert sorted(entry["kind"] for entry in entries) == ["extra", "hold", "settle"]
+    assert paid["extra"]["micro_dollars"] == paid["settle"]["micro_dollars"] > 0
+    assert paid["extra"]["key"] == f"{paid['settle']['key']}:{double.job.id}"
+    assert "trained an extra job for the same request, and it was paid" in paying.log(job_id)
+    assert paying.attempt(job_id).remote_id == remote_id
 
 
 def test_what_is_still_looked_for_is_left_to_those_who_look(paying: PayingHouse, server: ScriptedServer,
