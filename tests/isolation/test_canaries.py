@@ -19,16 +19,19 @@ from service.embedded.postgres import EmbeddedPostgres
 from service.kit.database import DISPATCH, transaction
 from service.kit.encryption import EncryptionUnavailable, new_data_key
 from service.kit.keyring import new_line
+from service.kit.work import Work
 from service.settings import Settings, settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.fixtures.receiver import Receiver
 from tests.isolation.canaries import Canaries, dump_of_broker, dump_of_tables
 from tests.service.credentials.storing import BODIES
-from tests.worker.tasks.running import work_off
+from tests.service.datasets.analysed import different
+from tests.worker.tasks.running import HANDLED
+from worker import app as tasks
 from worker import relay
 from worker.app import app as celery
 from worker.providers.local import processes
-from worker.tasks import previews
+from worker.tasks import imports, jobs, previews
 
 
 @pytest.fixture
@@ -65,6 +68,10 @@ def spiteful(status: int, **headers: str) -> Any:
     return handle
 
 
+async def lists_a_model(_: web.Request) -> web.Response:
+    return web.json_response({"object": "list", "data": [{"id": "big-one", "object": "model", "owned_by": "them"}]})
+
+
 async def sends_on(request: web.Request) -> web.Response:
     return web.Response(status=307, headers={"location": f"/{request.headers.get('authorization')}"})
 
@@ -79,6 +86,9 @@ MOODS = [spiteful(401), spiteful(403), spiteful(404), spiteful(400), spiteful(42
          spiteful(500), spiteful(200), sends_on, hangs_up]
 
 
+MODELS = ("gpt-4o-mini-2024-07-18", "azure/gpt-4o-mini-2024-07-18", "bigger-house/big-one")
+
+
 class Story:
     """What is done to one set of secrets, and everything that callers and operators are told of it."""
 
@@ -88,6 +98,8 @@ class Story:
         self.made: list[tuple[TestClient, str, str]] = []
         self.told: list[str] = []
         self.printed = ""
+        self.jobs: list[str] = []
+        self.imports: list[str] = []
 
     def call(self, client: TestClient, method: str, path: str, **request: Any) -> Any:
         answer = client.request(method, path, **request)
@@ -95,9 +107,14 @@ class Story:
         return answer
 
     def work(self) -> None:
+        """Run everything that waits, once, as workers would."""
+        handled = HANDLED | {Work.PREPARE_JOB: jobs.prepare, Work.IMPORT_ESTATE: imports.read_estate}
         with transaction(DISPATCH) as session:
             session.execute(text("update work_items set run_at = now() where state = 'pending'"))
-        work_off(self.tenant)
+            due = session.execute(text("select id, kind from work_items where state = 'pending'")).all()
+        for item in due:
+            if item.kind in set(handled):
+                tasks.run(handled[Work(item.kind)], item.id)
 
     def store(self) -> None:
         for client, path in self.doors:
@@ -128,6 +145,38 @@ class Story:
         self.work()
         for client, path, _ in self.made:
             self.call(client, "GET", path)
+
+    def prepare(self) -> None:
+        """A data set, and jobs that wait for their servers."""
+        self.check_in(lists_a_model)
+        file = self.call(self.tenant.client, "POST", "/v1/files", data={"purpose": "fine-tune"},
+                         files={"file": ("train.jsonl", different(20))}).json()["id"]
+        for model in MODELS:
+            made = self.call(self.tenant.client, "POST", "/v1/fine_tuning/jobs",
+                             json={"model": model, "training_file": file})
+            assert made.status_code == 200, made.text
+            self.jobs.append(made.json()["id"])
+        for _ in range(4):
+            self.work()
+
+    def use(self, mood: Any) -> None:
+        """Send jobs, chat and read estates with every credential, at servers that repeat what they are sent."""
+        self.receiver.answers = [mood]
+        client = self.tenant.client
+        for model in MODELS:
+            for streamed in (False, True):
+                self.call(client, "POST", "/v1/chat/completions", json={
+                    "model": model, "stream": streamed, "messages": [{"role": "user", "content": "Hello"}]})
+        for provider in BODIES:
+            made = self.call(client, "POST", "/v1/imports", json={"provider": provider})
+            self.imports += [made.json()["id"]] if made.status_code == 200 else []
+        self.work()
+        for job in self.jobs:
+            for path in ("", "/events", "/checkpoints"):
+                self.call(client, "GET", f"/v1/fine_tuning/jobs/{job}{path}")
+        for each in self.imports:
+            for path in ("", "/problems"):
+                self.call(client, "GET", f"/v1/imports/{each}{path}")
 
     def change(self) -> None:
         for client, path, _ in self.made:
@@ -181,8 +230,10 @@ def test_no_secret_is_left_anywhere(tenant: Tenant, administrator: Administrator
         caplog.set_level(logging.DEBUG, logger)
     story = Story(tenant, administrator, receiver, canaries)
     story.store()
+    story.prepare()
     messages = published(connected)
     for mood in MOODS:
+        story.use(mood)
         story.check_in(mood)
     story.change()
     story.open_all()
