@@ -4,22 +4,25 @@ import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi import Response
 from openai import OpenAI, UnprocessableEntityError
 from sqlalchemy import text
 
 from service.app import create_app
 from service.jobs import operations as jobs
+from service.jobs.schemas.jobs import JobCreate
 from service.jobs.tables import Job
-from service.kit import idempotency
+from service.kit import idempotency, repetitions
 from service.kit.database import transaction
+from service.kit.errors import InvalidRequest
 from service.kit.identifiers import new_id
 from tests.fixtures.api import Tenant
 from tests.fixtures.server import MakeSDK
-from tests.service.datasets.test_version_races import wait_until_somebody_waits
 from tests.service.imports.test_endpoints import IMPORTS, store
 from tests.service.jobs.building import BASE, make_file
 from tests.service.jobs.test_retraining import MANY, old_job
@@ -203,12 +206,21 @@ class TestKeys:
         assert 400 <= connection.getresponse().status < 500
         connection.close()
 
-    @pytest.mark.parametrize("deep", [250, 300, 900])
+    @pytest.mark.parametrize("deep", [300, 980])
     def test_a_body_that_is_nested_deeply_is_refused(self, tenant: Tenant, deep: int) -> None:
         body = json.dumps({"model": BASE, "training_file": make_file(tenant)})[:-1]
         answer = tenant.client.post(JOBS, content=f'{body}, "integrations": {"[" * deep}{"]" * deep}}}',
                                     headers={"Idempotency-Key": KEY, "Content-Type": "application/json"})
         refusal(answer, 400)
+
+    def test_a_body_that_is_nested_too_deeply_to_be_compared_is_refused(self, tenant: Tenant) -> None:
+        nested: list[Any] = []
+        for _ in range(5000):
+            nested = [nested]
+        body = JobCreate.model_construct(model=BASE, training_file="file-1", integrations=nested)
+        once = repetitions.Once(KEY, f"POST {JOBS}", (), Response())
+        with pytest.raises(InvalidRequest, match="nested too deeply"), transaction(tenant.scope) as session:
+            once.do(session, body, dict, remember=dict, recall=dict)
 
     def test_a_key_is_kept_for_a_day_and_then_forgotten(self, tenant: Tenant) -> None:
         file_id = make_file(tenant)
@@ -299,17 +311,25 @@ class TestSDK:
             order(seed=1)
         assert reused.value.code == "idempotency_key_reused"
 
-    def test_the_sdks_own_retry_waits_for_the_first_and_is_told_its_job(
+    def test_the_sdk_sends_again_by_itself_what_was_under_way(
             self, tenant: Tenant, sdk: MakeSDK, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(idempotency, "PATIENCE", timedelta(milliseconds=100))
-        client = sdk(tenant.key).with_options(max_retries=2)
+        told = Event()
+
+        class Told(idempotency.KeyInProgress):
+            def __init__(self) -> None:
+                super().__init__()
+                told.set()
+
+        monkeypatch.setattr(idempotency, "KeyInProgress", Told)
+        client = sdk(tenant.key).with_options(max_retries=5)
         training_file = make_file(tenant)
         with ThreadPoolExecutor(1) as pool:
             with transaction(tenant.scope) as session:
                 idempotency.claim(session, KEY, f"POST {JOBS}", {})
                 job = pool.submit(client.fine_tuning.jobs.create, model=BASE, training_file=training_file,
                                   extra_headers={"Idempotency-Key": KEY})
-                wait_until_somebody_waits(tenant)
+                assert told.wait(30)
                 session.rollback()
             assert job.result().status == "validating_files"
         assert count(tenant, "jobs") == 1
