@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from sqlalchemy.orm import Session
 
 from service.kit import idempotency
@@ -47,15 +47,18 @@ class Once:
         return made
 
 
-def once(request: Request, response: Response, key: Annotated[str | None, Header(
+_Key = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})]
+"""As it is described; what is wrong with one is told in more words than a pattern has."""
+
+
+def once(request: Request, response: Response, key: Annotated[_Key | None, Header(
         alias=HEADER, description=(
             "Makes a repetition safe: of all requests of a project with one key, the first makes something, and the"
             " others are answered with that, as it is by then, and `Idempotent-Replayed: true`. 1 to 255 visible ASCII"
             " characters, such as a UUID; kept for 24 hours. Another body or route under the same key is refused with"
             " 422, `idempotency_key_reused`; a request that was refused leaves its key free. OpenAI's SDKs send none by"
             ' themselves: pass `extra_headers={"Idempotency-Key": …}`.'),
-        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"], json_schema_extra={
-            "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})] = None) -> Once:
+        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])] = None) -> Once:
     """Raises InvalidKey."""
     if len(request.headers.getlist(HEADER)) > 1:
         raise InvalidKey("it is there more than once")

@@ -34,7 +34,8 @@ REPLAYED = "Idempotent-Replayed"
 
 
 def send(tenant: Tenant, path: str, body: Any, key: str | bytes = KEY) -> Any:
-    return tenant.client.post(path, json=body, headers={"Idempotency-Key": key})  # type: ignore[dict-item]  # bytes too
+    return tenant.client.post(path, json=body, headers={
+        b"Idempotency-Key": key if isinstance(key, bytes) else key.encode()})
 
 
 def create(tenant: Tenant, training_file: str, key: str | bytes = KEY, **body: Any) -> Any:
