@@ -7,11 +7,11 @@ from service.events import tables as events
 from service.files import tables as files
 from service.imports import tables as imports
 from service.jobs import tables as jobs
-from service.kit import work
+from service.kit import idempotency, work
 from service.kit.database import Base
 from service.tenants import tables as tenants
 from service.usage import tables as usage
 from service.webhooks import tables as webhooks
 
-SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, imports, webhooks, usage, work)
+SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, imports, webhooks, usage, work, idempotency)
 metadata = Base.metadata

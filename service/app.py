@@ -47,6 +47,9 @@ project: its files, jobs, tuned models and webhooks. An admin key (tw-admin-…)
 else. \
 `tuneworks keys create` makes the first of either.
 
+A request that starts a job or an import may carry an Idempotency-Key: sent again with it, it starts nothing twice and \
+is told what it started.
+
 Every answer carries an x-request-id, under which the log tells more. What OpenAI does not have is added beside it: \
 `tuning` of a supervised method, the validation of a file, `disabled_at` of a webhook endpoint."""
 

@@ -40,9 +40,10 @@ from service.settings import settings
 _log = logging.getLogger(__name__)
 _LONGEST_CAUSE = 2000
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.credentials", "worker.tasks.datasets", "worker.tasks.files",
-                   "worker.tasks.imports", "worker.tasks.jobs", "worker.tasks.machines", "worker.tasks.preflights",
-                   "worker.tasks.previews", "worker.tasks.remote", "worker.tasks.remote_sweeping",
-                   "worker.tasks.retirement", "worker.tasks.reviews", "worker.tasks.versions", "worker.tasks.webhooks")
+                   "worker.tasks.idempotency", "worker.tasks.imports", "worker.tasks.jobs", "worker.tasks.machines",
+                   "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.remote",
+                   "worker.tasks.remote_sweeping", "worker.tasks.retirement", "worker.tasks.reviews",
+                   "worker.tasks.versions", "worker.tasks.webhooks")
 Handler = Callable[["Running"], timedelta | None]
 Abandon = Callable[[Session, Claim, str], None]
 _shutting_down = multiprocessing.get_context("fork").Event()

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 from service.imports import operations, queries, schemas
 from service.imports.tables import Import
 from service.kit.pagination import After, page_of
+from service.kit.repetitions import OnceOnly
 from service.kit.schemas import PlainStr
 from service.tenants.access import CurrentProject, ProjectSession
 
@@ -23,12 +24,15 @@ def _shown(row: Import) -> schemas.Import:
 
 
 @router.post("", operation_id="createImport")
-def create_import(body: schemas.ImportCreate, caller: CurrentProject, session: ProjectSession) -> schemas.Import:
+def create_import(body: schemas.ImportCreate, caller: CurrentProject, session: ProjectSession,
+                  once: OnceOnly) -> schemas.Import:
     """Bring everything home that a server keeps: files, jobs with their events, checkpoints and results, models.
 
     Nothing is changed there. What comes is found under its old id; what is here already is not read again.
     """
-    return _shown(operations.create(session, caller, body))
+    return _shown(once.do(
+        session, body, lambda: operations.create(session, caller, body), remember=lambda made: {"id": made.id},
+        recall=lambda made: operations.retrieve(session, made["id"])))
 
 
 @router.get("", operation_id="listImports")

@@ -27,6 +27,12 @@ def job(session: Session, job_id: str) -> Job | None:
     return session.scalar(_named(job_id))
 
 
+def jobs_named(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
+    """Those of these ids that are there, ours or those of servers, by the id that callers know them by."""
+    found = session.scalars(select(Job).where(or_(Job.id.in_(job_ids), Job.alias.in_(job_ids))))
+    return {job.shown_id: job for job in found}
+
+
 def lock(session: Session, job_id: str) -> Job | None:
     """The job as it is now, held until the transaction ends."""
     return session.scalar(_named(job_id).with_for_update(),

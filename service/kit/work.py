@@ -55,6 +55,7 @@ class Work(StrEnum):
     SWEEP_CREDENTIAL = "credentials.sweep"
     IMPORT_ESTATE = "imports.run"
     ANNOUNCE_RETIREMENT = "catalog.announce_retirement"
+    FORGET_KEY = "idempotency.forget"
     FAN_OUT_EVENT = "webhooks.fan_out"
     DELIVER_WEBHOOK = "webhooks.deliver"
 
@@ -86,6 +87,7 @@ _QUEUES = {
     Work.SWEEP_CREDENTIAL: Queue.IO,
     Work.IMPORT_ESTATE: Queue.IO,
     Work.ANNOUNCE_RETIREMENT: Queue.IO,
+    Work.FORGET_KEY: Queue.IO,
     Work.FAN_OUT_EVENT: Queue.WEBHOOKS,
     Work.DELIVER_WEBHOOK: Queue.WEBHOOKS,
 }

@@ -51,6 +51,7 @@ HEADERS = [{"authorization": key} for key in KEYS] + [
     {"x-client-request-id": "r" * 513}, {"x-client-request-id": "é"}, {"openai-organization": "\xff"},
     {"content-encoding": "gzip"}, {"transfer-encoding": "gzip"}, {"content-length": "-1"}, {"accept": "\xff"},
     {"range": "bytes=5-1"}, {"host": ""}, {"expect": "the unexpected"}, {"if-match": "*"},
+    {"idempotency-key": ""}, {"idempotency-key": "é"}, {"idempotency-key": "k" * 256}, {"idempotency-key": "k"},
 ]
 WIRE = [
     b"GET /v1/files/\xff\xfe HTTP/1.1\r\nhost: x\r\n", b"GET /v1/files/caf\xc3\xa9 HTTP/1.1\r\nhost: x\r\n",

@@ -54,12 +54,11 @@ class Campaign:
             self.jobs[patiently(lambda number=number: self._create(number))] = {"succeeded"}  # type: ignore[misc]  # the default binds the loop's number
 
     def _create(self, number: str) -> str:
-        """Creating is not idempotent, so whoever got no answer first looks whether the job is there."""
-        for job in self.client.fine_tuning.jobs.list(metadata={"number": number}):
-            return job.id
-        return self.client.with_options(max_retries=0).fine_tuning.jobs.create(
+        """Whoever got no answer asks again under the same key: that must not make a second job."""
+        return self.client.with_options(max_retries=8).fine_tuning.jobs.create(
             model=BASE, training_file=self._file, seed=int(number), metadata={"number": number},
-            hyperparameters={"n_epochs": EPOCHS, "batch_size": 2}).id
+            hyperparameters={"n_epochs": EPOCHS, "batch_size": 2},
+            extra_headers={"Idempotency-Key": f"chaos-{number}"}).id
 
     def meddle(self) -> None:
         """Cancel, pause and resume what is due for it; a job that has just ended refuses, which is right."""

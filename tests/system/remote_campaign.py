@@ -74,22 +74,11 @@ class Campaign:
                 self.jobs[job] = {"succeeded", "failed"}
 
     def _create(self, number: int) -> str:
-        """Creating is not idempotent, so whoever got no answer first looks whether the job is there."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self.client.with_options(max_retries=0).fine_tuning.jobs.create(
-                    model=MODEL, training_file=self._files[number % FILES], seed=number,
-                    metadata={"number": str(number)},
-                    method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1,
-                                                                                     "batch_size": 1}}}).id
-            except (APIConnectionError, InternalServerError):
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.5)
-            there = patiently(lambda: self.client.fine_tuning.jobs.list(metadata={"number": str(number)}).data)
-            if there:
-                return there[0].id
+        """Whoever got no answer asks again under the same key: that must not make a second job."""
+        return patiently(lambda: self.client.with_options(max_retries=8).fine_tuning.jobs.create(
+            model=MODEL, training_file=self._files[number % FILES], seed=number, metadata={"number": str(number)},
+            method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 1}}},
+            extra_headers={"Idempotency-Key": f"chaos-{number}"}).id)
 
     def wait_created(self) -> None:
         for order in self._orders:

@@ -9,6 +9,7 @@ from service.jobs import operations, queries, tables
 from service.jobs.errors import InvalidMetadataFilter
 from service.jobs.schemas import jobs as schemas
 from service.kit.pagination import After, page_of
+from service.kit.repetitions import OnceOnly
 from service.kit.schemas import PlainStr
 from service.tenants.access import CurrentProject, ProjectSession
 
@@ -24,13 +25,14 @@ _METADATA_PARAMETER: dict[str, Any] = {"parameters": [{
 
 @router.post("", operation_id="createFineTuningJob", response_model=schemas.Job)
 def create_job(body: schemas.JobCreate, caller: CurrentProject, session: ProjectSession,
-               response: Response) -> tables.Job:
-    """Start fine-tuning a model on an uploaded file.
+               response: Response, once: OnceOnly) -> tables.Job:
+    """Start fine-tuning a model on an uploaded file; with an Idempotency-Key, once, however often it is asked for.
 
     Deprecation and Sunset headers tell of a model's end; where a model mapping has another one trained, the header
     x-tuneworks-answered-by names it.
     """
-    job = operations.create(session, caller, body)
+    job = once.do(session, body, lambda: operations.create(session, caller, body),
+                  remember=lambda made: {"id": made.id}, recall=lambda made: operations.retrieve(session, made["id"]))
     response.headers.update(operations.headers(session, job, asked=body.model))
     return job
 

@@ -25,6 +25,12 @@ from service.jobs.operations.recording import (
     record_success,
     stop_requested,
 )
+from service.jobs.operations.repeating import (
+    recall_retrained,
+    recall_retrained_many,
+    remember_retrained,
+    remember_retrained_many,
+)
 from service.jobs.operations.requests import cancel, create, pause, resume, retrieve
 from service.jobs.operations.retraining import retrain, retrain_many
 from service.jobs.operations.transitions import transition
@@ -43,6 +49,8 @@ __all__ = [
     "next_step",
     "pause",
     "prepare",
+    "recall_retrained",
+    "recall_retrained_many",
     "record_cancelled",
     "record_checkpoint",
     "record_failure",
@@ -52,6 +60,8 @@ __all__ = [
     "record_paused",
     "record_progress",
     "record_success",
+    "remember_retrained",
+    "remember_retrained_many",
     "resume",
     "retrain",
     "retrain_many",

@@ -235,6 +235,14 @@ def test_a_conflict_over_a_key_may_have_made_something() -> None:
         client.create(order())
 
 
+@pytest.mark.parametrize(("of", "told"), [(CompatibleRemote, Ambiguous), (OpenAIRemote, Refused)])
+def test_a_key_that_stands_for_other_words_has_made_something_where_keys_are_sent(of: type[OpenAIRemote],
+                                                                                 told: type[Exception]) -> None:
+    with scripted(refusal(422, code="idempotency_key_reused")) as server, closing(
+            of(Opened(base_url=server.url), allow_private=True)) as client, pytest.raises(told):
+        client.create(order())
+
+
 # -- what only reads makes nothing ---------------------------------------------------------------------
 @pytest.mark.parametrize("act", [
     pytest.param(reset, id="reset"), pytest.param(raw(), id="end"), pytest.param(refusal(500), id="500"),

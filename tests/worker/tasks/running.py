@@ -11,6 +11,7 @@ from worker.tasks import (
     credentials,
     datasets,
     files,
+    idempotency,
     preflights,
     previews,
     remote,
@@ -24,7 +25,7 @@ HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets
            Work.COUNT_TOKENS: counts.count, Work.ERASE_OBJECT: files.erase, Work.EXPIRE_UPLOAD: files.expire_upload,
            Work.BUILD_VERSION: versions.build, Work.MAKE_PREVIEW: previews.preview,
            Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight,
-           Work.ANNOUNCE_RETIREMENT: retirement.announce,
+           Work.ANNOUNCE_RETIREMENT: retirement.announce, Work.FORGET_KEY: idempotency.forget,
            Work.CHECK_CREDENTIAL: credentials.check, Work.SUBMIT_JOB: remote.submit, Work.FOLLOW_JOB: remote.follow,
            Work.SWEEP_CREDENTIAL: remote_sweeping.sweep}
 

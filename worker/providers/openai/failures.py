@@ -4,6 +4,7 @@
     written, then no answer that can be read         Ambiguous       reset, time-out, cut or garbled 2xx
     5xx, 408, 3xx that may follow an effect          Ambiguous
     409 to an Idempotency-Key                        Ambiguous       the same request may be under way
+    idempotency_key_reused                           Ambiguous       something was made under the key, in other words
     429, 425, 301, 307, 308                          Unavailable     told before anything was done
     401, 403                                         AccessRefused
     403 to an act, for a reason that is not the key  Refused         this model, or fine-tuning ended for it
@@ -34,6 +35,8 @@ _ABOUT_THE_KEY = frozenset({
     "ip_not_authorized", "unsupported_country_region_territory", "project_key_required", "admin_key_required",
 })
 """Codes of a 403 that say the door is closed, in lower case; others say so of the order alone, the key being good."""
+_REUSED = "idempotency_key_reused"
+"""As a second Tuneworks calls it. What was made under our key is ours, and is looked for."""
 _LONGEST_WAIT = 24 * 3600.0
 
 
@@ -77,17 +80,17 @@ def answered(asked: Asked, status: int, headers: Mapping[str, str], body: bytes,
     if status in _MOVED:
         return Unavailable(f"The server answered {status} and names another address; redirects are not followed. Store"
                            " the credential with the base URL that answers itself.")
-    is_doubled = status == HTTPStatus.CONFLICT and asked.keyed
+    code = answers.text(error.get("code") if error else None, size=64)
+    is_doubled = asked.keyed and (status == HTTPStatus.CONFLICT or code == _REUSED)
     if status < 400 or status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT or is_doubled:
         if asked.reads:
             return Unavailable(message, wait)
         return Ambiguous(f"The server may or may not have acted. It answered {status}: {message}")
-    return _refusal(asked, status, error, message, answers)
+    return _refusal(asked, status, error, code, message, answers)
 
 
-def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, message: str,
+def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, code: str, message: str,
              answers: Answers) -> RemoteError:
-    code = answers.text(error.get("code") if error else None, size=64)
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and (
             asked.reads or not _is_about_the_order(code, message))):
         return AccessRefused(message)
