@@ -158,7 +158,7 @@ def _close(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob) 
     attempt.state, attempt.next_poll_at, attempt.next_follow_at = "ended", None, None
     session.flush()
     if seen.state is RemoteState.SUCCEEDED or (seen.state is RemoteState.CANCELLED and seen.trained_tokens):
-        remote_costs.settle(session, attempt, job, _base(session, job), tokens=seen.trained_tokens or 0,
+        remote_costs.settle(session, attempt, job, _base(session, job), tokens=seen.trained_tokens,
                             ended=seen.finished_at)
     else:
         remote_costs.release(session, attempt, f"{seen.state} at {job.provider}")
