@@ -1,5 +1,6 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
+from service.jobs.operations.disconnecting import delete_credential, delete_shared_credential
 from service.jobs.operations.erasure import delete_dataset, delete_version
 from service.jobs.operations.notices import headers
 from service.jobs.operations.preflights import (
@@ -37,7 +38,9 @@ __all__ = [
     "complete",
     "create",
     "create_preflight",
+    "delete_credential",
     "delete_dataset",
+    "delete_shared_credential",
     "delete_version",
     "headers",
     "next_step",

@@ -83,7 +83,7 @@ def _expected(told: dict[str, Any], job: Job, base: BaseModelEntry | None) -> tu
     if tokens is not None and has_price:
         cost, note = _by_tokens(job, base, min(tokens, usage.LARGEST))
         return cost, f"{note}, {why}"
-    cost = _amount((told.get("cost") or {}).get("expected"))
-    if cost is not None:
-        return min(cost, usage.LARGEST), f"the expected cost, {why}"
+    known = _amount((told.get("cost") or {}).get("expected"))
+    if known is not None:
+        return min(known, usage.LARGEST), f"the expected cost, {why}"
     return 0, f"{job.provider} tells no count of what it trained, and the job's pre-flight has no estimate of its cost"
