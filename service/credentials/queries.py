@@ -29,6 +29,12 @@ def _one(session: Session, query: Select[Credential], *, lock: bool) -> Credenti
         session.scalar(query)
 
 
+def works(session: Session, credential_id: str) -> bool:
+    """Whether it is there, and nothing is known against it."""
+    found = _one(session, _live().where(Credential.id == credential_id), lock=False)
+    return found is not None and found.works
+
+
 def keep(session: Session, credential_id: str) -> bool:
     """Whether it is there still; if so, nobody deletes it before the transaction ends."""
     return session.scalar(select(Credential.id).where(Credential.id == credential_id, Credential.deleted_at.is_(None))

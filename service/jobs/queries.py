@@ -213,6 +213,12 @@ def unsent(session: Session, credential_id: str) -> Sequence[str]:
         RemoteAttempt.state.in_(["intended", "sending", "unknown"])).order_by(RemoteAttempt.position)).all()
 
 
+def attempted(session: Session, states: Sequence[str]) -> Sequence[str]:
+    """Ids of the project's jobs with an attempt in one of these states, always in one order."""
+    return session.scalars(select(RemoteAttempt.job_id).where(RemoteAttempt.state.in_(list(states)))
+                           .order_by(RemoteAttempt.job_id)).all()
+
+
 def at_servers(session: Session, credential_id: str) -> Sequence[tuple[str, str]]:
     """Project and id of each job that the server of this credential has or may have, oldest first."""
     rows = session.execute(select(RemoteAttempt.project_id, RemoteAttempt.job_id).where(

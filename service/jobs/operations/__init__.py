@@ -1,5 +1,6 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
+from service.jobs.operations.archiving import archive_project
 from service.jobs.operations.disconnecting import delete_credential, delete_shared_credential
 from service.jobs.operations.erasure import delete_dataset, delete_version
 from service.jobs.operations.notices import headers
@@ -31,6 +32,7 @@ from service.jobs.operations.retraining import retrain, retrain_many
 from service.jobs.operations.transitions import transition
 
 __all__ = [
+    "archive_project",
     "Comparison",
     "NotCompared",
     "begin",

@@ -12,11 +12,11 @@ from service.credentials.tables import Credential
 from service.jobs.operations import delete_credential, remote
 from service.jobs.states import JobStatus
 from service.jobs.tables import RemoteAttempt, RemoteFile
-from service.kit.database import DISPATCH, NOBODY, Scope, transaction, within
+from service.kit.database import DISPATCH, Scope, transaction, within
 from service.kit.identifiers import new_id
 from tests.fixtures.api import Administrator, Tenant
 from tests.service.credentials.storing import store
-from tests.service.jobs.building import make_job
+from tests.service.jobs.building import make_job, until_somebody_waits
 
 LIVE = ["sending", "unknown", "live"]
 
@@ -140,7 +140,7 @@ class TestRaces:
                 delete_credential(session, credential, force=False, by="key_test")
                 sending = pool.submit(send)
                 begun.wait()
-                _until_somebody_waits()
+                until_somebody_waits()
             assert sending.result() is False
 
     def test_a_job_that_is_being_sent_is_seen_by_the_deletion_which_waits_for_it(self, tenant: Tenant) -> None:
@@ -155,17 +155,10 @@ class TestRaces:
             with transaction(tenant.scope) as session:
                 assert remote.mark_sending(session, attempt_id) is True
                 deleting = pool.submit(delete)
-                _until_somebody_waits()
+                until_somebody_waits()
             with pytest.raises(CredentialInUse):
                 deleting.result()
         assert deleted_at(tenant, credential) is None
-
-
-def _until_somebody_waits() -> None:
-    while True:
-        with transaction(NOBODY) as session:
-            if session.execute(text("select count(*) from pg_locks where not granted")).scalar():
-                return
 
 
 def test_a_part_of_a_transaction_sees_what_another_scope_does_and_no_more(tenant: Tenant, stranger: Tenant) -> None:
