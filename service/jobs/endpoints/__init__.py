@@ -2,7 +2,16 @@
 
 from fastapi import APIRouter
 
-from service.jobs.endpoints import archiving, credentials, erasure, jobs, policies, preflights, remote_webhooks, retraining
+from service.jobs.endpoints import (
+    archiving,
+    credentials,
+    erasure,
+    jobs,
+    policies,
+    preflights,
+    remote_webhooks,
+    retraining,
+)
 
 router = APIRouter()
 for part in (jobs, retraining, policies, erasure, preflights, credentials, archiving, remote_webhooks):

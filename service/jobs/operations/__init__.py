@@ -32,9 +32,9 @@ from service.jobs.operations.retraining import retrain, retrain_many
 from service.jobs.operations.transitions import transition
 
 __all__ = [
-    "archive_project",
     "Comparison",
     "NotCompared",
+    "archive_project",
     "begin",
     "cancel",
     "complete",
