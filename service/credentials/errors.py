@@ -43,6 +43,19 @@ class SharedCredential(Forbidden):
                          " admin key may change it, under /v1/organization/credentials.", param="credential_id")
 
 
+class CredentialInUse(Conflict):
+    """`which` tells of some of the jobs; without the credential nobody here could end what its server trains."""
+
+    code = "credential_in_use"
+
+    def __init__(self, name: str, jobs: int, which: str) -> None:
+        super().__init__(f"Credential '{name}' cannot be deleted: {jobs} {'job is' if jobs == 1 else 'jobs are'} at its"
+                         f" server, or may be ({which}), and only with it can they be followed and ended. Cancel them"
+                         " (POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel) and delete it once they have ended,"
+                         " or ask with ?force=true: they then fail here, while the server may go on training them and"
+                         " charging for them.", param="credential_id")
+
+
 class NameTaken(Conflict):
     code = "credential_name_taken"
 

@@ -17,16 +17,28 @@ def _live() -> Select[Credential]:
 
 def credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
     """A credential that a project may use: its own or its organization's. Raises CredentialNotFound."""
-    query = _live().where(Credential.id == credential_id)
-    found = session.scalar(query.with_for_update() if lock else query)
+    found = _one(session, _live().where(Credential.id == credential_id), lock=lock)
     if found is None:
         raise CredentialNotFound(credential_id)
     return found
 
 
-def exists(session: Session, credential_id: str) -> bool:
-    """Whether it is there still."""
-    return session.scalar(select(_live().where(Credential.id == credential_id).exists())) is True
+def _one(session: Session, query: Select[Credential], *, lock: bool) -> Credential | None:
+    """With a lock, the row as it is now."""
+    return session.scalar(query.with_for_update(), execution_options={"populate_existing": True}) if lock else \
+        session.scalar(query)
+
+
+def works(session: Session, credential_id: str) -> bool:
+    """Whether it is there, and nothing is known against it."""
+    found = _one(session, _live().where(Credential.id == credential_id), lock=False)
+    return found is not None and found.works
+
+
+def keep(session: Session, credential_id: str) -> bool:
+    """Whether it is there still; if so, nobody deletes it before the transaction ends."""
+    return session.scalar(select(Credential.id).where(Credential.id == credential_id, Credential.deleted_at.is_(None))
+                          .with_for_update(read=True)) is not None
 
 
 def with_data_key(session: Session, credential_id: str) -> tuple[Credential, DataKey]:
@@ -45,7 +57,7 @@ def with_data_key(session: Session, credential_id: str) -> tuple[Credential, Dat
 def shared_credential(session: Session, credential_id: str, *, lock: bool = False) -> Credential:
     """A credential of the whole organization. Raises CredentialNotFound, for a project's too."""
     query = _live().where(Credential.id == credential_id, Credential.project_id.is_(None))
-    found = session.scalar(query.with_for_update() if lock else query)
+    found = _one(session, query, lock=lock)
     if found is None:
         raise CredentialNotFound(credential_id)
     return found

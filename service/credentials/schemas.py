@@ -148,6 +148,12 @@ class DeletedCredential(Answer):
     id: str
     object: Literal["credential.deleted"] = "credential.deleted"
     deleted: Literal[True] = True
+    jobs_left: int = Field(0, description="Jobs that its server may be training still: nobody here can end them any"
+                                          " more.")
+    files_left: int = Field(0, description="Copies of files that lie at its server still: nobody here can erase them"
+                                           " any more.")
+    remote_file_ids: list[str] = Field(default_factory=list, description="What the server calls these copies, the first"
+                                                                         " 100.")
 
 
 def given(body: CredentialUpdate, field: str) -> bool:

@@ -219,6 +219,28 @@ def unsent(session: Session, credential_id: str) -> Sequence[str]:
         RemoteAttempt.state.in_(["intended", "sending", "unknown"])).order_by(RemoteAttempt.position)).all()
 
 
+def attempted(session: Session, states: Sequence[str]) -> Sequence[str]:
+    """Ids of the project's jobs with an attempt in one of these states, always in one order."""
+    return session.scalars(select(RemoteAttempt.job_id).where(RemoteAttempt.state.in_(list(states)))
+                           .order_by(RemoteAttempt.job_id)).all()
+
+
+def at_servers(session: Session, credential_id: str) -> Sequence[tuple[str, str]]:
+    """Project and id of each job that the server of this credential has or may have, oldest first."""
+    rows = session.execute(select(RemoteAttempt.project_id, RemoteAttempt.job_id).where(
+        RemoteAttempt.credential_id == credential_id, RemoteAttempt.state.in_(["sending", "unknown", "live"]))
+        .order_by(RemoteAttempt.position))
+    return [(row.project_id, row.job_id) for row in rows]
+
+
+def copies(session: Session, credential_id: str) -> Sequence[str]:
+    """What the server of this credential calls the files of the project that lie there."""
+    found = session.scalars(select(RemoteFile.remote_file_id).where(
+        RemoteFile.credential_id == credential_id, RemoteFile.state == "uploaded",
+        RemoteFile.remote_file_id.is_not(None)).order_by(RemoteFile.position))
+    return [name for name in found if name is not None]
+
+
 def remote_file(session: Session, file_id: str, credential_id: str) -> RemoteFile | None:
     return session.scalar(select(RemoteFile).where(RemoteFile.file_id == file_id,
                                                    RemoteFile.credential_id == credential_id).with_for_update(),

@@ -94,15 +94,18 @@ def engine() -> Engine:
 
 
 _Factory = sessionmaker(expire_on_commit=False)
+_STEP = ("select set_config('role', %s, true), set_config('app.project_id', %s, true),"
+         " set_config('app.organization_id', %s, true)")
 
 
 @event.listens_for(_Factory, "after_begin")
 def _step_down(session: Session, _: SessionTransaction, connection: Any) -> None:
     scope: Scope = session.info["scope"]
-    connection.exec_driver_sql(
-        "select set_config('role', %s, true), set_config('app.project_id', %s, true),"
-        " set_config('app.organization_id', %s, true)",
-        (scope.role, scope.project_id, scope.organization_id))
+    connection.exec_driver_sql(_STEP, (scope.role, scope.project_id, scope.organization_id))
+
+
+def _step_into(session: Session, scope: Scope) -> None:
+    session.connection().exec_driver_sql(_STEP, (scope.role, scope.project_id, scope.organization_id))
 
 
 @contextmanager
@@ -110,6 +113,21 @@ def transaction(scope: Scope) -> Iterator[Session]:
     """One transaction within `scope`: commits when the block ends, rolls back when it raises."""
     with _Factory(bind=engine(), info={"scope": scope}) as session, session.begin():
         yield session
+
+
+@contextmanager
+def within(session: Session, scope: Scope) -> Iterator[None]:
+    """A part of a transaction that sees what `scope` does, as long as nothing in it fails; then its own again."""
+    session.flush()
+    mine: Scope = session.info["scope"]
+    session.info["scope"] = scope
+    try:
+        _step_into(session, scope)
+        yield
+        session.flush()
+    finally:
+        session.info["scope"] = mine
+    _step_into(session, mine)
 
 
 def database_now(session: Session) -> datetime:

@@ -10,6 +10,7 @@ with each claim, and every later write of that task happens behind `guard`, whic
 fence. Whoever was declared dead and comes back finds another fence there and writes nothing.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -175,6 +176,29 @@ def enqueue(session: Session, kind: Work, subject: str, *, project_id: str,
     session.execute(_ENQUEUE, {"id": new_id("work_"), "project_id": project_id, "kind": kind.value,
                                "queue": kind.queue.value, "subject": subject, "run_at": run_at})
     session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": kind.queue.value})
+
+
+def enqueue_each(session: Session, kind: Work, subjects: Sequence[str], *, project_id: str) -> None:
+    """The same for many subjects, in their order."""
+    rows = [{"id": new_id("work_"), "project_id": project_id, "kind": kind.value, "queue": kind.queue.value,
+             "subject": subject, "run_at": None} for subject in subjects]
+    if rows:
+        session.execute(_ENQUEUE, rows)
+        session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": kind.queue.value})
+
+
+_HASTEN = text("""
+    update work_items set run_at = now(), next_dispatch = now(), dispatches = 0 where id in (
+        select id from work_items where kind = any(:kinds) and subject = any(:subjects) and state = 'pending'
+                                    and run_at > now() for update skip locked)
+""")
+
+
+def hasten(session: Session, kinds: Collection[Work], subjects: Collection[str]) -> None:
+    """What waits for its time need not wait any more; what runs, or is being taken, is left alone."""
+    session.execute(_HASTEN, {"kinds": [kind.value for kind in kinds], "subjects": list(subjects)})
+    for queue in {kind.queue.value for kind in kinds}:
+        session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": queue})
 
 
 _CLAIM = text("""

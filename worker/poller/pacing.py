@@ -20,6 +20,7 @@ _AGE_PER_SECOND = 30.0
 _FIRST_PAUSE, _LONGEST_CLOSED_PAUSE = 10.0, 60.0
 _LONGEST_OPEN_PAUSE = 600.0
 _REFUSED_PAUSE = 300.0
+_REFUSED_BLOCK = 10.0
 _LONGEST_RETRY_AFTER = 3600.0
 _JITTER = 0.2
 _PHASES = 10_000
@@ -92,9 +93,14 @@ class Circuit:
         return self._pause(spread(_pause_after(self.failures), luck), retry_after)
 
     def refused(self, *, luck: float = 0.5) -> float:
-        """Note that the credential is not taken any more: asking on would only be refused again."""
+        """Note that the credential is not taken any more: asking on would only be refused again.
+
+        Its jobs are left alone for as long as is returned. This circuit blocks for a moment only: a credential that is
+        corrected makes its jobs due at once, which no poller hears of otherwise.
+        """
         self.failures = max(self.failures + 1, OPENS_AT)
-        return self._pause(max(_REFUSED_PAUSE, spread(_pause_after(self.failures), luck)), None)
+        self._pause(_REFUSED_BLOCK, None)
+        return max(_REFUSED_PAUSE, spread(_pause_after(self.failures), luck))
 
     def _pause(self, seconds: float, retry_after: float | None) -> float:
         asked = min(_LONGEST_RETRY_AFTER, max(0.0, retry_after or 0.0))

@@ -1,5 +1,6 @@
 """Asks the server of a credential whether it takes it, and which models it lists."""
 
+import random
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -7,8 +8,11 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from service.credentials import operations as credentials
+from service.credentials import queries
 from service.credentials.errors import CredentialNotFound
 from service.credentials.operations import OpenCredential
+from service.jobs.operations.remote_hints import go_on
+from service.kit.database import DISPATCH, transaction
 from service.kit.encryption import EncryptionUnavailable
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
@@ -17,15 +21,21 @@ from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Una
 
 _TRIES, _LATER = 10, timedelta(minutes=10)
 """So often it is asked soon again; from then on so long apart, until it answers or the credential is deleted."""
+_REFUSED = timedelta(hours=1)
+"""So long apart a server is asked that refuses: keys are granted again, and what was locked by mistake is opened."""
 
 
 @task(Work.CHECK_CREDENTIAL)
 def check(running: Running) -> timedelta | None:
-    """One question, outside any transaction. A server that does not answer is asked on, though less and less often."""
+    """One question, outside any transaction. A server that does not answer, or refuses, is asked on, though seldom.
+
+    Once it takes a credential that was failing, jobs that waited for that go on at once.
+    """
     credential_id = running.claim.subject
     try:
         with unit_of_work(running.claim) as session:
             opened = credentials.open_credential(session, credential_id)
+            was_failing = not queries.works(session, credential_id)
     except CredentialNotFound:
         return None
     except EncryptionUnavailable as locked:
@@ -34,6 +44,9 @@ def check(running: Running) -> timedelta | None:
         models: Sequence[RemoteModel] = _ask(opened)
     except RemoteError as trouble:
         return _note_trouble(running.claim, opened, trouble)
+    if was_failing:  # before that is noted: whoever takes over from here does it again
+        with transaction(DISPATCH) as session:
+            go_on(session, credential_id)
     with unit_of_work(running.claim) as session:
         credentials.record_check(session, credential_id, status="valid", details=None, models=models)
     return None
@@ -56,7 +69,7 @@ def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) ->
     with unit_of_work(claim) as session:
         credentials.record_check(session, claim.subject, status="refused" if refused else "unreachable", details=said)
     if refused:
-        return None
+        return _REFUSED * random.uniform(1.0, 1.3)  # noqa: S311 - spreads load, no secret
     if claim.failures < _TRIES:
         raise Transient(said, trouble.retry_after if isinstance(trouble, Unavailable) else None)
     return _LATER

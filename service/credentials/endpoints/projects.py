@@ -48,14 +48,10 @@ async def update(caller: CurrentProject, credential_id: CredentialID, body: sche
 
 
 def _update(session: Session, caller: Caller, credential_id: str, body: schemas.CredentialUpdate) -> Credential:
+    """The work item of its check is locked before it is, as the check's worker does."""
+    operations.ask_for_check(session, queries.own_credential(session, credential_id))
     row = queries.own_credential(session, credential_id, lock=True)
     return operations.update(session, row, body, by=caller.key_id)
-
-
-@router.delete("/{credential_id}", response_model=schemas.DeletedCredential, operation_id="deleteCredential")
-def delete(session: ProjectSession, caller: CurrentProject, credential_id: CredentialID) -> Credential:
-    """Delete a credential: its secret is erased. Remote jobs made with it are not followed any more."""
-    return operations.delete(session, queries.own_credential(session, credential_id, lock=True), by=caller.key_id)
 
 
 @router.post("/{credential_id}/check", response_model=schemas.Credential, operation_id="checkCredential")

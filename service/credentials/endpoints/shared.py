@@ -50,16 +50,10 @@ async def update(caller: CurrentAdmin, shared_credential_id: SharedID, body: sch
 
 
 def _update(session: Session, caller: Caller, credential_id: str, body: schemas.CredentialUpdate) -> Credential:
+    """The work item of its check is locked before it is, as the check's worker does."""
+    operations.ask_for_check(session, queries.shared_credential(session, credential_id))
     row = queries.shared_credential(session, credential_id, lock=True)
     return operations.update(session, row, body, by=caller.key_id)
-
-
-@router.delete("/{shared_credential_id}", response_model=schemas.DeletedCredential,
-               operation_id="deleteOrganizationCredential")
-def delete(session: AdminSession, caller: CurrentAdmin, shared_credential_id: SharedID) -> Credential:
-    """Delete one of them: its secret is erased. Remote jobs made with it are not followed any more."""
-    row = queries.shared_credential(session, shared_credential_id, lock=True)
-    return operations.delete(session, row, by=caller.key_id)
 
 
 @router.post("/{shared_credential_id}/check", response_model=schemas.Credential,

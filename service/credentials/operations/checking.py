@@ -1,6 +1,7 @@
 """Whether a credential opens its server's door: asked for when it is stored, noted whenever somebody finds out."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from service.kit.work import Work, enqueue
 VALID, REFUSED, UNREACHABLE = "valid", "refused", "unreachable"
 _FAILING = frozenset({REFUSED, UNREACHABLE})
 _MOST_MODELS = 1000
+_SOON = timedelta(minutes=5)
 _LONGEST_NAME, _LONGEST_DETAILS = 256, 500
 
 
@@ -67,7 +69,11 @@ def record_check(session: Session, credential_id: str, *, status: str, details: 
 
 
 def failing(session: Session, credential_id: str, details: str) -> None:
-    """Its server refused it (401, 403) while something else was asked."""
+    """Its server refused it (401, 403) while something else was asked. If that is news, it is checked again soon."""
+    project_id = _current_project(session)
+    if project_id and queries.works(session, credential_id):  # the item before the credential, as its worker does
+        enqueue(session, Work.CHECK_CREDENTIAL, credential_id, project_id=project_id,
+                run_at=database_now(session) + _SOON)
     record_check(session, credential_id, status=REFUSED, details=details)
 
 

@@ -42,7 +42,10 @@ def create(session: Session, owner: Owner, body: CredentialCreate, *, by: str) -
 
 
 def update(session: Session, row: Credential, body: CredentialUpdate, *, by: str) -> Credential:
-    """Change what is given, and have it checked again. Raises as `create` does, and SecretNeeded."""
+    """Change what is given; it is locked, and the caller has asked before for it to be checked again.
+
+    Raises as `create` does, and SecretNeeded.
+    """
     _fits(row.provider, body.name or row.name, session_token=body.session_token is not None)
     moved = given(body, "base_url") and body.base_url != row.base_url
     if body.secret is None and (moved or body.session_token is not None):
@@ -57,15 +60,14 @@ def update(session: Session, row: Credential, body: CredentialUpdate, *, by: str
     row.name = body.name or row.name
     _flush(session, row.name)
     _note(session, row, "updated", by, {"changed": sorted(body.model_fields_set)})
-    ask_for_check(session, row)
     return row
 
 
-def delete(session: Session, row: Credential, *, by: str) -> Credential:
-    """Forget the secrets for good; the row stays for what was done with it."""
+def delete(session: Session, row: Credential, *, by: str, left: dict[str, Any] | None = None) -> Credential:
+    """Forget the secrets for good; the row stays for what was done with it. `left` is what its server keeps of ours."""
     row.deleted_at = database_now(session)
     row.secret, row.webhook_secret, row.data_key_id, row.hint, row.models = b"", None, None, "", []
-    _note(session, row, "deleted", by, {})
+    _note(session, row, "deleted", by, left or {})
     session.flush()
     return row
 

@@ -2,8 +2,17 @@
 
 from fastapi import APIRouter
 
-from service.jobs.endpoints import erasure, jobs, policies, preflights, remote_webhooks, retraining
+from service.jobs.endpoints import (
+    archiving,
+    credentials,
+    erasure,
+    jobs,
+    policies,
+    preflights,
+    remote_webhooks,
+    retraining,
+)
 
 router = APIRouter()
-for part in (jobs, retraining, policies, erasure, preflights, remote_webhooks):
+for part in (jobs, retraining, policies, erasure, preflights, credentials, archiving, remote_webhooks):
     router.include_router(part.router)

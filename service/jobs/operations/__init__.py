@@ -1,5 +1,7 @@
 """The verbs of jobs: what callers ask for, what workers prepare and record, and the one door for status."""
 
+from service.jobs.operations.archiving import archive_project
+from service.jobs.operations.disconnecting import delete_credential, delete_shared_credential
 from service.jobs.operations.erasure import delete_dataset, delete_version
 from service.jobs.operations.notices import headers
 from service.jobs.operations.preflights import (
@@ -38,12 +40,15 @@ from service.jobs.operations.transitions import transition
 __all__ = [
     "Comparison",
     "NotCompared",
+    "archive_project",
     "begin",
     "cancel",
     "complete",
     "create",
     "create_preflight",
+    "delete_credential",
     "delete_dataset",
+    "delete_shared_credential",
     "delete_version",
     "headers",
     "next_step",

@@ -63,7 +63,7 @@ def mark_sending(session: Session, attempt_id: str) -> bool:
         return False
     if job.cancel_requested_at is not None or job.pause_requested_at is not None:
         return False
-    if queries.is_archived(session, job.project_id) or not credentials.exists(session, attempt.credential_id):
+    if queries.is_archived(session, job.project_id) or not credentials.keep(session, attempt.credential_id):
         return False  # its files may have taken hours, and nobody could end what is made now
     attempt.state, attempt.sent_at, attempt.looks = "sending", database_now(session), 0
     attempt.sends += 1

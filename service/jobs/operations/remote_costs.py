@@ -1,5 +1,6 @@
 """What training at a server may cost, and what it did cost, in whole micro-dollars of the catalog's prices."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,23 +18,26 @@ _MILLION = 1_000_000
 
 def hold(session: Session, job: Job, attempt: RemoteAttempt) -> None:
     """Reserve what the attempt may cost, before anything is asked for."""
-    estimate = _estimate(session, job)
+    cost = _candidate(session, job).get("cost") or {}
+    estimate = _amount(cost.get("high", cost.get("expected")))
     attempt.estimated_cost = min(estimate or 0, usage.LARGEST)
     note = f"{job.model} at {job.provider}" + ("" if estimate is not None else "; its cost cannot be told beforehand")
     usage.hold(session, project_id=job.project_id, job_id=job.id, key=attempt.key,
                micro_dollars=attempt.estimated_cost, note=note)
 
 
-def _estimate(session: Session, job: Job) -> int | None:
-    """The high end of what the job's pre-flight said."""
+def _candidate(session: Session, job: Job) -> dict[str, Any]:
+    """What the job's pre-flight said of the model that it trains; empty where it said nothing."""
     row = queries.preflight(session, job.preflight) if job.preflight else None
     candidates: list[dict[str, Any]] = (row.body if row is not None else {}).get("candidates", [])
     for candidate in candidates:
         if candidate.get("model") == job.model or candidate.get("base_model") == job.base_model:
-            cost = candidate.get("cost") or {}
-            high = cost.get("high", cost.get("expected"))
-            return int(high) if isinstance(high, int | float) and high >= 0 else None
-    return None
+            return candidate
+    return {}
+
+
+def _amount(told: object) -> int | None:
+    return int(told) if isinstance(told, int | float) and told >= 0 else None
 
 
 def release(session: Session, attempt: RemoteAttempt, note: str) -> None:
@@ -47,7 +51,10 @@ def is_paid(seen: RemoteJob) -> bool:
 
 
 def settle(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJob) -> None:
-    """Write down what the attempt did cost, by the tokens that its server says it trained, or by its hours."""
+    """Write down what the attempt did cost, by the tokens that its server says it trained, or by its hours.
+
+    A server that tells no count is taken to have trained what the job's pre-flight expected.
+    """
     cost, note = _cost(session, job, seen)
     usage.settle(session, project_id=attempt.project_id, job_id=attempt.job_id, key=attempt.key, micro_dollars=cost,
                  note=note)
@@ -61,14 +68,43 @@ def book_extra(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJ
 
 
 def _cost(session: Session, job: Job, seen: RemoteJob) -> tuple[int, str]:
-    base, tokens, ended = _base(session, job), min(max(0, seen.trained_tokens or 0), usage.LARGEST), seen.finished_at
+    base = _base(session, job)
+    if _hourly(job, base) is not None:
+        return _by_time(job, base, seen.finished_at)
+    if seen.trained_tokens is None:
+        return _expected(_candidate(session, job), job, base)
+    return _by_tokens(job, base, min(max(0, seen.trained_tokens), usage.LARGEST))
+
+
+def _hourly(job: Job, base: BaseModelEntry | None) -> int | None:
     price = base.price if base is not None else None
-    if price is not None and job.method["type"] == "reinforcement" and price.training_hour is not None:
-        seconds = max(0, round((ended - job.started_at).total_seconds())) if ended and job.started_at else 0
-        return round(seconds * price.training_hour / 3600), f"{seconds} seconds of training"
+    return price.training_hour if price is not None and job.method["type"] == "reinforcement" else None
+
+
+def _by_time(job: Job, base: BaseModelEntry | None, ended: datetime | None) -> tuple[int, str]:
+    seconds = max(0, round((ended - job.started_at).total_seconds())) if ended and job.started_at else 0
+    return round(seconds * (_hourly(job, base) or 0) / 3600), f"{seconds} seconds of training"
+
+
+def _by_tokens(job: Job, base: BaseModelEntry | None, tokens: int) -> tuple[int, str]:
+    price = base.price if base is not None else None
     if price is None or price.training is None:
         return 0, f"{tokens} tokens; the catalog has no price for {job.base_model}"
     return tokens * price.training // _MILLION, f"{tokens} tokens"
+
+
+def _expected(told: dict[str, Any], job: Job, base: BaseModelEntry | None) -> tuple[int, str]:
+    """By the tokens of all epochs that its pre-flight counted, else by the cost that it expected."""
+    why = f"estimated by the job's pre-flight: {job.provider} tells no count of what it trained"
+    tokens = _amount((told.get("billed_tokens") or {}).get("expected"))
+    has_price = base is not None and base.price is not None and base.price.training is not None
+    if tokens is not None and has_price:
+        cost, note = _by_tokens(job, base, min(tokens, usage.LARGEST))
+        return cost, f"{note}, {why}"
+    known = _amount((told.get("cost") or {}).get("expected"))
+    if known is not None:
+        return min(known, usage.LARGEST), f"the expected cost, {why}"
+    return 0, f"{job.provider} tells no count of what it trained, and the job's pre-flight has no estimate of its cost"
 
 
 def _base(session: Session, job: Job) -> BaseModelEntry | None:

@@ -83,10 +83,24 @@ def _chosen(session: Session, body: RetrainMany) -> tuple[Sequence[Job], bool]:
 
 
 def _held(session: Session, jobs: Sequence[Job], body: Retrain) -> Sequence[Job]:
-    """Each once, oldest first; locked only where something is started, for to look at hundreds takes a while."""
+    """Each once, oldest first; locked only where something is started, for to look at hundreds takes a while.
+
+    What is to be mapped is locked before the first mapping is made, as a worker does that makes one for a job.
+    """
     if body.dry_run:
         return sorted({job.id: job for job in jobs}.values(), key=lambda job: job.position)
-    return queries.lock_all(session, [job.id for job in jobs])
+    wanted = {job.id for job in jobs}
+    held = queries.lock_all(session, list(wanted | _heirs(jobs, body)))
+    old = [job for job in held if job.id in wanted]
+    new = _heirs(old, body) - {job.id for job in held}  # there since we looked, and no more of them from now on
+    if new:
+        queries.lock_all(session, list(new))
+    return old
+
+
+def _heirs(jobs: Sequence[Job], body: Retrain) -> set[str]:
+    """Ids of the jobs that may be found to have been started already, and then are mapped."""
+    return {heir for job in jobs for heir in job.successors} if body.map else set()
 
 
 def _told(session: Session, caller: Caller, old: Job, body: RetrainMany, target: ResolvedModel) -> Retrained:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
 from service.tenants import operations, queries, schemas
-from service.tenants.access import AdminSession, CurrentAdmin, RevokingSession
+from service.tenants.access import AdminSession, CurrentAdmin
 from service.tenants.tables import Project
 
 router = APIRouter(tags=["Projects"])
@@ -40,9 +40,3 @@ def update(session: AdminSession, caller: CurrentAdmin, project_id: ProjectID,
            body: schemas.ProjectUpdate) -> Project:
     """Rename a project (the names of its tuned models stay as they are), or set what its training files must pass."""
     return operations.update_project(session, project_id, body, by=caller.key_id)
-
-
-@router.post("/projects/{project_id}/archive", response_model=schemas.Project, operation_id="archiveProject")
-def archive(session: RevokingSession, caller: CurrentAdmin, project_id: ProjectID) -> Project:
-    """Archive a project for good: its keys stop working, its jobs are cancelled, its data stays."""
-    return operations.archive_project(session, project_id, by=caller.key_id)

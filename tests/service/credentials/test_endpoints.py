@@ -164,7 +164,9 @@ class TestChanging:
     def test_deleting_erases_the_secrets_and_leaves_the_row(self, tenant: Tenant) -> None:
         made = store(tenant, webhook_secret="whsec_one")
         path = f"/v1/credentials/{made['id']}"
-        assert tenant.client.delete(path).json() == {"id": made["id"], "object": "credential.deleted", "deleted": True}
+        assert tenant.client.delete(path).json() == {
+            "id": made["id"], "object": "credential.deleted", "deleted": True, "jobs_left": 0, "files_left": 0,
+            "remote_file_ids": []}
         with transaction(tenant.scope) as session:
             row = session.scalars(select(Credential)).one()
             assert (row.secret, row.webhook_secret, row.hint, row.data_key_id) == (b"", None, "", None)

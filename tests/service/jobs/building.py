@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from service.datasets.tables import Finding, Report
 from service.files.tables import File
@@ -13,7 +13,7 @@ from service.jobs.operations.transitions import Line
 from service.jobs.schemas.jobs import JobCreate
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, JobEvent
-from service.kit.database import transaction
+from service.kit.database import NOBODY, transaction
 from service.kit.identifiers import new_id
 from tests.fixtures.api import Tenant
 
@@ -95,3 +95,11 @@ def messages(tenant: Tenant, job_id: str) -> list[str]:
     with transaction(tenant.scope) as session:
         return list(session.scalars(select(JobEvent.message).where(JobEvent.job_id == job_id)
                                     .order_by(JobEvent.position)))
+
+
+def until_somebody_waits() -> None:
+    """Until another transaction waits for a lock."""
+    while True:
+        with transaction(NOBODY) as session:
+            if session.execute(text("select count(*) from pg_locks where not granted")).scalar():
+                return

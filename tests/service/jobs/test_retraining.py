@@ -1,10 +1,12 @@
 """Old jobs are trained again on other models: exactly as they were, once, with their cost told before."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 
+from service.catalog import mappings
 from service.files.tables import File
 from service.jobs import operations, queries
 from service.jobs.operations.transitions import Line
@@ -14,7 +16,7 @@ from service.jobs.tables import Job
 from service.kit.database import transaction
 from service.kit.identifiers import new_id
 from tests.fixtures.api import Tenant
-from tests.service.jobs.building import BASE, checkpoint, make_file, make_job
+from tests.service.jobs.building import BASE, checkpoint, make_file, make_job, until_somebody_waits
 
 JOBS = "/v1/fine_tuning/jobs"
 MANY = "/v1/fine_tuning/retrain"
@@ -219,3 +221,21 @@ def test_calls_that_name_the_old_model_are_answered_by_the_new_one_once_it_is_tr
         "ft:gpt-4o-mini-2024-07-18:old:support:old", job["fine_tuned_model"])
     late = again(tenant, "ftjob-old", map=True)
     assert "are answered by" in late["mapping"]
+
+
+def test_many_are_mapped_while_a_worker_maps_one_of_them(tenant: Tenant) -> None:
+    """Neither waits for the other's mapping with a job that the other needs."""
+    old_job(tenant, "ftjob-first")
+    old_job(tenant, "ftjob-second")
+    done, going = (again(tenant, alias)["successor"]["id"] for alias in ("ftjob-first", "ftjob-second"))
+    with transaction(tenant.scope) as session:
+        session.execute(update(Job).where(Job.id == done).values(status=JobStatus.SUCCEEDED, fine_tuned_model="ft:new"))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(tenant.scope) as session:
+            assert queries.lock(session, going) is not None
+            mapping = pool.submit(many, tenant, jobs=["ftjob-first", "ftjob-second"], map=True)
+            until_somebody_waits()
+            assert mappings.adopt(session, project_id=tenant.project_id, model="ft:gone", successor="ft:new", by=going)
+        assert [each["status"] for each in mapping.result()["data"]] == ["existing", "existing"]
+    found = tenant.client.get("/v1/model_mappings").json()["data"]
+    assert {each["model"] for each in found} == {"ft:gone", "ft:gpt-4o-mini-2024-07-18:old:support:rst"}

@@ -125,6 +125,15 @@ class TestCircuit:
         assert circuit.refused() >= 300
         assert circuit.is_open
 
+    def test_a_refused_credential_may_be_asked_for_soon_for_it_may_be_corrected(self) -> None:
+        time = Time()
+        circuit = Circuit(time)
+        circuit.refused()
+        assert circuit.blocks
+        time.now += 10
+        assert not circuit.blocks
+        assert circuit.is_open
+
     @given(st.lists(st.tuples(st.none() | st.floats(-1e3, 1e12), LUCK), min_size=1, max_size=40))
     def test_it_waits_at_least_as_asked_and_never_for_more_than_an_hour(
             self, failures: list[tuple[float | None, float]]) -> None:

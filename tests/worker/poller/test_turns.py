@@ -11,13 +11,14 @@ from sqlalchemy import select, text
 
 from service.credentials.tables import Credential
 from service.events.tables import Event
+from service.jobs.operations.remote_hints import go_on
 from service.kit.database import DISPATCH, Scope, transaction
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
 from tests.worker.poller.attempts import all_due, change, followed, live, rows
 from tests.worker.poller.conftest import Sweeps, store
-from worker.poller import asking, claiming
+from worker.poller import asking, claiming, pacing
 from worker.poller.opening import opened
 from worker.poller.pacing import Circuit, TokenBucket
 from worker.poller.turns import Visit
@@ -280,6 +281,23 @@ class TestServerInTrouble:
         with transaction(tenant.scope) as session:
             checks = session.scalars(text("select subject from work_items where kind = 'credentials.check'")).all()
         assert checks == [credential]
+
+    def test_jobs_of_a_corrected_credential_are_asked_for_at_once(
+            self, tenant: Tenant, simulator: Simulator, credential: str, sweep: Sweeps, there: dict[str, str],
+            monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pacing, "_REFUSED_BLOCK", 0.0)
+        simulator.account(simulator.key, standing="revoked")
+        sweep()
+        simulator.account(simulator.key, standing="open")
+        moved = list(there)[7]
+        simulator.move(moved, "succeeded")
+        sweep()
+        assert followed(tenant) == set()
+        with transaction(DISPATCH) as session:
+            go_on(session, credential)
+        sweep()
+        assert followed(tenant) == {there[moved]}
+        assert all(row.polled_at and row.poll_failures == 0 for row in rows().values())
 
     @pytest.mark.usefixtures("there")
     def test_jobs_of_a_credential_that_is_gone_are_ended_by_whoever_follows_and_cost_no_request(

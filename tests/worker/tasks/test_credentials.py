@@ -1,12 +1,13 @@
 """A stored credential is tried on its server: what that says is noted, told once, and never repeats a secret."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aiohttp import web
 from sqlalchemy import select, text
 
-from service.credentials.operations import OpenCredential, failing
+from service.credentials.operations import OpenCredential, failing, record_check
 from service.credentials.tables import Credential
 from service.events.tables import Event
 from service.kit.database import DISPATCH, transaction
@@ -15,6 +16,7 @@ from service.settings import settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.fixtures.receiver import Handler, Receiver
 from tests.service.credentials.storing import SECRET, store
+from tests.service.jobs.building import until_somebody_waits
 from tests.worker.tasks.running import work_off
 from worker.providers.remote import Remote
 from worker.tasks import credentials
@@ -95,6 +97,61 @@ def test_failing_and_recovering_are_told_once_each(tenant: Tenant, receiver: Rec
         event = session.scalars(select(Event).order_by(Event.position)).first()
         assert event is not None
         assert event.data.items() >= {"id": credential_id, "name": "bigger-house", "status": "refused"}.items()
+
+
+def next_check(tenant: Tenant) -> float:
+    """In how many minutes the credential is checked."""
+    with transaction(tenant.scope) as session:
+        [minutes] = session.scalars(text("select extract(epoch from run_at - now())::float8 / 60 from work_items"
+                                         " where kind = 'credentials.check' and state = 'pending'"))
+    return float(minutes)
+
+
+def test_a_refused_one_is_tried_each_hour_and_heals_without_anybody(tenant: Tenant, receiver: Receiver,
+                                                                    credential_id: str) -> None:
+    receiver.answers = [403]
+    work_off(tenant)
+    for _ in range(MAX_FAILURES + 2):
+        assert 59 <= next_check(tenant) <= 80
+        let_time_pass()
+        work_off(tenant)
+    assert told(tenant) == ["credential.failing"]
+    receiver.answers = [saying(200, LISTED)]
+    let_time_pass()
+    work_off(tenant)
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+    assert told(tenant) == ["credential.failing", "credential.recovered"]
+
+
+def test_one_that_was_refused_to_somebody_else_is_tried_soon_but_not_more_often_for_that(tenant: Tenant,
+                                                                                         receiver: Receiver,
+                                                                                         credential_id: str) -> None:
+    work_off(tenant)
+
+    def refuse() -> None:
+        with transaction(tenant.scope) as session:
+            failing(session, credential_id, "401")
+    refuse()
+    assert 4 <= next_check(tenant) <= 6
+    receiver.answers = [401]
+    let_time_pass()
+    work_off(tenant)
+    refuse()
+    assert next_check(tenant) >= 59
+
+
+def test_a_change_while_its_check_is_recorded_waits_for_it(tenant: Tenant, credential_id: str) -> None:
+    def change() -> int:
+        return tenant.client.post(f"/v1/credentials/{credential_id}", json={"secret": SECRET}).status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(tenant.scope) as session:
+            session.execute(text("select id from work_items where kind = 'credentials.check' for update"))
+            changing = pool.submit(change)
+            until_somebody_waits()
+            record_check(session, credential_id, status="valid", details=None)
+        assert changing.result() == 200
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
 
 
 def test_what_the_server_repeats_of_the_secret_is_not_kept(tenant: Tenant, receiver: Receiver,

@@ -79,7 +79,7 @@ def test_a_job_whose_credential_was_deleted_ends(paying: PayingHouse, server: Sc
     job_id, remote_id = paying.sent()
     server.move(remote_id, "running")
     paying.wake(job_id)
-    assert paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}").status_code == 200
+    assert paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}?force=true").status_code == 200
     for _ in range(5):
         paying.wake(job_id)
         paying.pass_time(minutes=20)

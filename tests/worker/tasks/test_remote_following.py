@@ -431,7 +431,7 @@ class TestCutOff:
     """The credential of a job is deleted."""
 
     def delete(self, paying: PayingHouse) -> None:
-        answer = paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}")
+        answer = paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}?force=true")
         assert answer.status_code == 200, answer.text
 
     def test_what_was_not_sent_fails(self, paying: PayingHouse, server: ScriptedServer) -> None:
