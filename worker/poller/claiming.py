@@ -153,7 +153,9 @@ def record(session: Session, turn: Turn, waits: Mapping[str, float]) -> None:
 
     That is counted from the beginning of the turn: pages of one walk must not come due one after another, for each of
     their walks would read all pages before its own again. After a walk that took long, half of the wait is kept at
-    least, so that a slow server is not asked without a pause. A job that a hint made due in the meantime keeps that: it is asked for once more.
+    least, so that a slow server is not asked without a pause.
+
+    A job that a hint made due in the meantime keeps that: it is asked for once more.
     """
     _write(session, _RECORD, turn, waits, began=turn.began, grid=GRID_SECONDS, phase=phase(turn.credential_id))
 

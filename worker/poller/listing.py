@@ -54,7 +54,8 @@ async def walk(door: Door, wanted: Iterable[str], go: Go, report: Report) -> Non
 async def _over_pages(door: Door, unseen: dict[str, None], go: Go, report: Report) -> bool:
     """Takes what it finds out of `unseen`; returns whether it asked for any page, which the server then answered."""
     barren, after, cursors = 0, None, set[str]()
-    while len(unseen) > 1 and barren < min(len(unseen), max(BARREN, len(unseen) // 10)):
+    patience = max(BARREN, len(unseen) // 10)
+    while len(unseen) > 1 and barren < min(len(unseen), patience):
         await go()
         page = await door.page(after)
         found = {remote_id: status for remote_id, status in page.statuses.items() if remote_id in unseen}
