@@ -1,12 +1,12 @@
 """Chat completions over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from service.chat import operations
@@ -16,12 +16,13 @@ from service.chat.gateway import Gateway
 from service.chat.operations import Answerer
 from service.chat.passing import Passing
 from service.chat.schemas import ChatCompletion, ChatCompletionRequest
+from service.chat.streams import Lines, Streamed
 from service.kit.errors import InvalidRequest
 from service.kit.explanations import json_type
 from service.tenants.access import Caller, CurrentProject, in_transaction
 
 router = APIRouter(prefix="/v1/chat", tags=["Chat"])
-Answer = Whole | AsyncIterator[bytes]
+Answer = Whole | Lines
 _BODY = {"requestBody": {"required": True, "content": {
     "application/json": {"schema": ChatCompletionRequest.model_json_schema()}}}}
 
@@ -45,7 +46,7 @@ async def create_chat_completion(request: Request, caller: CurrentProject) -> Re
     headers = answerer.answering.headers
     if isinstance(answer, Whole):
         return Response(answer.body, answer.status, answer.headers | headers, media_type="application/json")
-    return StreamingResponse(answer, media_type="text/event-stream", headers={"cache-control": "no-cache"} | headers)
+    return Streamed(answer, headers)
 
 
 async def _ask(request: Request, caller: Caller, answerer: Answerer, body: dict[str, Any]) -> Answer:

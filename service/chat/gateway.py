@@ -6,7 +6,7 @@ by internal names only; a name is tried first, and loaded when the server does n
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +18,7 @@ from service.catalog.errors import ModelNotFound
 from service.catalog.operations import Artifact, ResolvedModel
 from service.chat.answers import Whole, renamed
 from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
+from service.chat.streams import Lines
 from service.kit.storage import ObjectMissing, storage
 from service.settings import MiB, settings
 
@@ -41,7 +42,7 @@ class Gateway:
     async def close(self) -> None:
         await self._http.close()
 
-    async def complete(self, model: ResolvedModel, request: dict[str, Any]) -> Whole | AsyncIterator[bytes]:
+    async def complete(self, model: ResolvedModel, request: dict[str, Any]) -> Whole | Lines:
         """Forward one request; a whole answer, or the server-sent lines of a stream that has begun well.
 
         Raises ChatServerUnavailable, ModelLoadFailed, ModelNotFound or NotServedHere.
@@ -54,7 +55,7 @@ class Gateway:
                 await self._load(model)
                 answer = await self._post(forwarded)
             if answer.content_type == "text/event-stream":
-                return _renamed_lines(answer, model.name)
+                return Lines(answer, _renamed_lines(answer, model.name))
             async with answer:
                 body = await answer.read()
         except _unreachable as trouble:
@@ -138,7 +139,7 @@ def _message(text: str) -> str:
     return str(error.get("message", text))[:300] if isinstance(error, dict) else str(error)[:300]
 
 
-async def _renamed_lines(answer: aiohttp.ClientResponse, name: str) -> AsyncIterator[bytes]:
+async def _renamed_lines(answer: aiohttp.ClientResponse, name: str) -> AsyncGenerator[bytes]:
     """The lines of a stream; one that breaks off ends in an error that SDKs raise, not in what looks like an end."""
     try:
         async with answer:

@@ -4,7 +4,7 @@ The servers are named by tenants, and so are hostile: their addresses are checke
 not followed, and no answer may be endless, neither in bytes nor in time.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from service.chat.answers import Unreadable, Whole
 from service.chat.doors import Door, chat_door
 from service.chat.errors import RemoteUnavailable
 from service.chat.operations import Answerer
+from service.chat.streams import Lines
 from service.credentials.operations import OpenCredential
 from service.kit import connections
 from service.settings import MiB, settings
@@ -50,7 +51,7 @@ class Passing:
         await self._http.close()
 
     async def complete(self, answerer: Answerer, credential: OpenCredential,
-                       request: dict[str, Any]) -> Whole | AsyncIterator[bytes]:
+                       request: dict[str, Any]) -> Whole | Lines:
         """A whole answer, or the server-sent lines of a stream that has begun well.
 
         Raises CredentialRefused, ModelGone, NotServedHere or RemoteUnavailable.
@@ -61,7 +62,7 @@ class Passing:
         try:
             answer = await self._post(door, body)
             if answer.status == 200 and answer.content_type == _EVENT_STREAM and request.get("stream"):
-                return _lines(answer, name, credential)
+                return Lines(answer, _lines(answer, name, credential))
             return await _whole(answer, name, credential)
         except _trouble as trouble:
             raise _broken(trouble) from None  # it may quote our own headers
@@ -104,7 +105,7 @@ async def _read(answer: aiohttp.ClientResponse, largest: int, *, cut: bool) -> b
     return bytes(kept[:largest])
 
 
-async def _lines(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncIterator[bytes]:
+async def _lines(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncGenerator[bytes]:
     """The lines of a stream; one that breaks off ends in an error that SDKs raise, not in what looks like an end."""
     try:
         async for line in _checked(answer, name, credential):
@@ -119,7 +120,7 @@ async def _lines(answer: aiohttp.ClientResponse, name: str, credential: OpenCred
         answer.close()
 
 
-async def _checked(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncIterator[bytes]:
+async def _checked(answer: aiohttp.ClientResponse, name: str, credential: OpenCredential) -> AsyncGenerator[bytes]:
     """Data, line by line, until its end; comments, with which servers keep the line open, without their words."""
     received, may_end = 0, False
     async for line in answer.content:

@@ -154,7 +154,9 @@ class Claim:
 
 _ENQUEUE = text("""
     insert into work_items as item (id, project_id, kind, queue, subject, run_at, next_dispatch)
-    values (:id, :project_id, :kind, :queue, :subject, coalesce(:run_at, now()), coalesce(:run_at, now()))
+    select wanted.id, :project_id, :kind, :queue, wanted.subject, coalesce(:run_at, now()), coalesce(:run_at, now())
+    from unnest(cast(:ids as text[]), cast(:subjects as text[])) as wanted (id, subject)
+    order by wanted.subject
     on conflict (project_id, kind, subject) do update set
         again = item.again or item.state = 'running',
         run_at = case item.state when 'pending' then least(item.run_at, excluded.run_at) else excluded.run_at end,
@@ -173,8 +175,17 @@ def enqueue(session: Session, kind: Work, subject: str, *, project_id: str,
 
     An item that is running when it is asked for again runs once more after it ends.
     """
-    session.execute(_ENQUEUE, {"id": new_id("work_"), "project_id": project_id, "kind": kind.value,
-                               "queue": kind.queue.value, "subject": subject, "run_at": run_at})
+    enqueue_all(session, kind, [subject], project_id=project_id, run_at=run_at)
+
+
+def enqueue_all(session: Session, kind: Work, subjects: Collection[str], *, project_id: str,
+                run_at: datetime | None = None) -> None:
+    """The same for many subjects, in one statement that locks them in one order whoever asks."""
+    ordered = sorted(set(subjects))
+    if not ordered:
+        return
+    session.execute(_ENQUEUE, {"ids": [new_id("work_") for _ in ordered], "project_id": project_id,
+                               "kind": kind.value, "queue": kind.queue.value, "subjects": ordered, "run_at": run_at})
     session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": kind.queue.value})
 
 

@@ -19,6 +19,8 @@ from worker.poller.pacing import GRID_SECONDS, phase
 
 _MOST_JOBS = 10_000
 """Jobs of one turn; what is beyond waits for the next one."""
+_EARLY_SECONDS = GRID_SECONDS
+"""A turn takes along what would be due so soon: the same pages show it, and from then on it is due with the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Turn:
     id: str
     credential_id: str
     provider: str
+    began: float
+    "When it was taken, by the database's clock, in seconds of the epoch."
     jobs: tuple[Due, ...]
     "Those that were not seen for the longest time first."
 
@@ -68,12 +72,17 @@ _TAKE = text(f"""
     update remote_jobs taken set poll_lease = :turn, next_poll_at = now() + :lease * interval '1 second'
     where id in (
         select job.id from remote_jobs job
-        where job.credential_id = :credential_id and job.next_poll_at <= now() and job.state = 'live'
-          and not exists ({_BUSY})
+        where job.credential_id = :credential_id and job.state = 'live'
+          and (job.next_poll_at <= now()
+               or (job.next_poll_at <= now() + :early * interval '1 second' and job.poll_failures = 0))
+          and not exists ({_BUSY}) and exists (
+              select 1 from remote_jobs due
+              where due.credential_id = :credential_id and due.state = 'live' and due.next_poll_at <= now())
         order by job.next_poll_at limit :most for update of job skip locked)
     returning taken.id, taken.project_id, taken.job_id, taken.remote_id, taken.remote_status, taken.provider,
               taken.poll_failures, taken.polled_at, coalesce(taken.next_follow_at <= now(), false) as follow,
-              extract(epoch from now() - coalesce(taken.status_since, taken.sent_at, taken.created_at))::float8 as age
+              extract(epoch from now() - coalesce(taken.status_since, taken.sent_at, taken.created_at))::float8 as age,
+              extract(epoch from now())::float8 as began
 """)  # noqa: S608 - as above
 
 
@@ -89,13 +98,13 @@ def _take(session: Session, credential_id: str, lease: float) -> Turn | None:
         return None
     turn_id = new_id("turn_")
     rows = list(session.execute(_TAKE, {"credential_id": credential_id, "turn": turn_id, "lease": lease,
-                                        "most": _MOST_JOBS}))
+                                        "early": _EARLY_SECONDS, "most": _MOST_JOBS}))
     if not rows:
         return None
     rows.sort(key=lambda row: (row.polled_at is not None, row.polled_at))
     jobs = [Due(row.id, row.project_id, row.job_id, row.remote_id, row.remote_status, max(0.0, row.age),
                 row.poll_failures, row.follow) for row in rows]
-    return Turn(turn_id, credential_id, rows[0].provider, tuple(jobs))
+    return Turn(turn_id, credential_id, rows[0].provider, rows[0].began, tuple(jobs))
 
 
 _HELD = """held as (
@@ -119,7 +128,8 @@ _RECORD = text(f"""
     with {_HELD.format(which="id = any(:ids)")}
     update remote_jobs job set poll_lease = null, polled_at = now(), poll_failures = 0,
         next_poll_at = to_timestamp(
-            ceil((extract(epoch from now())::float8 + seen.wait - :phase) / :grid) * :grid + :phase)
+            ceil((greatest(:began + seen.wait, extract(epoch from now())::float8 + seen.wait / 2) - :phase) / :grid)
+            * :grid + :phase)
     from held join unnest(cast(:ids as text[]), cast(:waits as float8[])) as seen (id, wait) using (id)
     where job.id = held.id
 """)  # noqa: S608 - as above
@@ -141,9 +151,13 @@ _GIVE_BACK = text(f"""
 def record(session: Session, turn: Turn, waits: Mapping[str, float]) -> None:
     """These were seen: each waits for at least so many seconds, until its credential's next slot.
 
+    That is counted from the beginning of the turn: pages of one walk must not come due one after another, for each of
+    their walks would read all pages before its own again. After a walk that took long, half of the wait is kept at
+    least, so that a slow server is not asked without a pause.
+
     A job that a hint made due in the meantime keeps that: it is asked for once more.
     """
-    _write(session, _RECORD, turn, waits, grid=GRID_SECONDS, phase=phase(turn.credential_id))
+    _write(session, _RECORD, turn, waits, began=turn.began, grid=GRID_SECONDS, phase=phase(turn.credential_id))
 
 
 def put_off(session: Session, turn: Turn, waits: Mapping[str, float]) -> None:

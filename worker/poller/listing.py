@@ -2,7 +2,7 @@
 
 A page that shows jobs that are looked for saves as many questions; one that shows none saves nothing. So the walk goes
 on over barren pages only while that costs less than asking for the rest one by one, which bounds what a server can cost
-us: no more requests than jobs that are looked for, and some `BARREN` pages.
+us: no more requests than jobs that are looked for, and some `BARREN` pages or a tenth as many as jobs.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from worker.poller.reading import Unreadable
 from worker.providers.remote import Gone, Unavailable
 
 BARREN = 20
-"""So many pages in a walk may show nothing that is looked for."""
+"""So many pages in a walk may show nothing that is looked for; more, where more than ten times as many jobs are."""
 SINGLES = 300
 """So many jobs are asked for one by one in one walk; the rest waits for the next."""
 _AT_ONCE = 8
@@ -54,7 +54,8 @@ async def walk(door: Door, wanted: Iterable[str], go: Go, report: Report) -> Non
 async def _over_pages(door: Door, unseen: dict[str, None], go: Go, report: Report) -> bool:
     """Takes what it finds out of `unseen`; returns whether it asked for any page, which the server then answered."""
     barren, after, cursors = 0, None, set[str]()
-    while len(unseen) > 1 and barren < min(len(unseen), BARREN):
+    patience = max(BARREN, len(unseen) // 10)
+    while len(unseen) > 1 and barren < min(len(unseen), patience):
         await go()
         page = await door.page(after)
         found = {remote_id: status for remote_id, status in page.statuses.items() if remote_id in unseen}

@@ -26,7 +26,7 @@ from service.credentials.errors import CredentialNotFound
 from service.credentials.operations import OpenCredential
 from service.kit.database import DISPATCH, Scope, transaction
 from service.kit.errors import ServiceError
-from service.kit.work import Work, enqueue
+from service.kit.work import Work, enqueue_all
 from service.settings import settings
 from worker.poller import claiming
 from worker.poller.claiming import Due, Turn
@@ -191,9 +191,8 @@ class Visit:
 
 
 def _follow(news: Iterable[Due]) -> None:
-    """Have jobs followed, each within the project that it belongs to; always in one order, as locks are taken."""
-    ordered = sorted(news, key=lambda job: (job.project_id, job.job_id))
+    """Have jobs followed, each within the project that it belongs to."""
+    ordered = sorted(news, key=lambda job: job.project_id)
     for project_id, jobs in groupby(ordered, key=lambda job: job.project_id):
         with transaction(Scope.project(project_id)) as session:
-            for job in jobs:
-                enqueue(session, Work.FOLLOW_JOB, job.job_id, project_id=project_id)
+            enqueue_all(session, Work.FOLLOW_JOB, {job.job_id for job in jobs}, project_id=project_id)

@@ -191,19 +191,6 @@ def wake(session: Session, job_id: str) -> None:
         enqueue(session, Work.FOLLOW_JOB, job_id, project_id=project_id)
 
 
-def note_seen(session: Session, attempt_id: str, status: str, *, next_poll: timedelta) -> None:
-    """A list showed the job with this status: it is followed if that is news, or if its time has come."""
-    attempt = session.get(RemoteAttempt, attempt_id)
-    if attempt is None or attempt.state != "live":
-        return
-    now = database_now(session)
-    is_due = attempt.next_follow_at is not None and attempt.next_follow_at <= now
-    if status != attempt.remote_status or is_due:  # the item first: its worker comes the same way
-        enqueue(session, Work.FOLLOW_JOB, attempt.job_id, project_id=attempt.project_id)
-    attempt.polled_at, attempt.next_poll_at, attempt.poll_failures = now, now + next_poll, 0
-    session.flush()
-
-
 def locked(session: Session, attempt_id: str) -> tuple[Job | None, RemoteAttempt | None]:
     """The job, then its attempt, as they are now, held until the transaction ends."""
     job_id = session.scalar(select(RemoteAttempt.job_id).where(RemoteAttempt.id == attempt_id))

@@ -18,8 +18,12 @@ from openai import (
     RateLimitError,
 )
 from sqlalchemy import select
+from starlette.requests import ClientDisconnect
 
 from service.catalog import operations as catalog
+from service.chat import operations
+from service.chat.passing import Passing
+from service.chat.streams import Lines, Streamed
 from service.credentials.tables import Credential
 from service.events.tables import Event
 from service.kit.database import transaction
@@ -322,12 +326,47 @@ class TestCallersThatLeave:
                 while not hostile.requests:  # noqa: ASYNC110 - it is another thread that asks
                     await asyncio.sleep(0.01)
                 if streamed:
-                    await (await asking).content.readline()
+                    async with await asking as begun:
+                        await begun.content.readline()
+                        begun.close()
                 asking.cancel()
 
         hostile.answers = [answer]
         asyncio.run(asyncio.wait_for(ask_and_leave(), 60))
         assert left.wait(60)
+
+    def test_the_server_is_left_when_the_caller_is_gone_before_the_first_line(self, tenant: Tenant,
+                                                                              hostile: Receiver) -> None:
+        left = threading.Event()
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            await response.prepare(request)
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            left.set()
+            return response
+
+        async def gone(_: Any) -> None:
+            raise OSError
+
+        async def forever() -> Any:
+            await asyncio.Event().wait()
+
+        async def pass_on() -> None:
+            with transaction(tenant.scope) as session:
+                answerer = operations.answerer(session, MODEL)
+            assert answerer.credential is not None
+            passing = Passing()
+            lines = await passing.complete(answerer, answerer.credential, {"messages": MESSAGES, "stream": True})
+            assert isinstance(lines, Lines)
+            with pytest.raises(ClientDisconnect):
+                await Streamed(lines, {})({"type": "http", "asgi": {"spec_version": "2.4"}}, forever, gone)
+            assert await asyncio.to_thread(left.wait, 60)
+            await passing.close()
+
+        hostile.answers = [answer]
+        asyncio.run(pass_on())
 
 
 GONE = answers({"error": {"message": "The model does not exist", "code": "model_not_found"}}, 404)

@@ -51,6 +51,16 @@ class TestEnqueue:
     def test_asking_twice_is_asking_once(self, tenant: Tenant) -> None:
         assert ask(tenant) == ask(tenant)
 
+    def test_many_are_asked_for_at_once_and_each_is_one(self, tenant: Tenant) -> None:
+        with transaction(tenant.scope) as session:
+            work.enqueue(session, Work.PREFLIGHT, "b", project_id=tenant.project_id)
+            work.enqueue_all(session, Work.PREFLIGHT, ["c", "a", "b", "a"], project_id=tenant.project_id)
+            work.enqueue_all(session, Work.PREFLIGHT, [], project_id=tenant.project_id)
+        with transaction(tenant.scope) as session:
+            items = session.execute(text("select subject, state from work_items where kind = :kind order by subject"),
+                                    {"kind": Work.PREFLIGHT.value}).all()
+        assert items == [("a", "pending"), ("b", "pending"), ("c", "pending")]
+
     def test_work_asked_for_while_it_runs_runs_again(self, tenant: Tenant) -> None:
         item = ask(tenant)
         mine = must_claim(item)

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -30,11 +31,23 @@ class TestClaim:
     def test_a_turn_has_all_jobs_of_a_credential_that_are_due(self, tenant: Tenant, stranger: Tenant) -> None:
         mine, theirs = live(tenant, ["a", "b"]), live(stranger, ["c"])
         [waiting] = live(tenant, ["d"])
-        change(tenant, [waiting], next_poll_at="now() + interval '5 seconds'")
+        change(tenant, [waiting], next_poll_at="now() + interval '1 minute'")
         [turn] = claim()
         assert turn.credential_id == CREDENTIAL
         assert {job.id for job in turn.jobs} == {*mine, *theirs}
         assert {job.project_id for job in turn.jobs} == {tenant.project_id, stranger.project_id}
+
+    def test_what_is_due_within_a_slot_is_taken_along_unless_it_could_not_be_read(self, tenant: Tenant) -> None:
+        due, soon, failing = live(tenant, ["a", "b", "c"])
+        change(tenant, [soon, failing], next_poll_at=f"now() + interval '{GRID_SECONDS - 1} seconds'")
+        change(tenant, [failing], poll_failures="1")
+        [turn] = claim()
+        assert {job.id for job in turn.jobs} == {due, soon}
+
+    def test_where_nothing_is_due_nothing_is_taken_along(self, tenant: Tenant) -> None:
+        change(tenant, live(tenant, ["a"]), next_poll_at="now() + interval '5 seconds'")
+        with transaction(DISPATCH) as session:
+            assert claiming._take(session, CREDENTIAL, LEASE) is None
 
     def test_what_is_not_live_is_left_alone(self, tenant: Tenant) -> None:
         ids = live(tenant, ["a", "b"])
@@ -145,6 +158,15 @@ class TestRecord:
             assert 15 - 5 < row.waits <= 15 + GRID_SECONDS
             offset = (row.next_poll_at.timestamp() - phase(CREDENTIAL)) % GRID_SECONDS
             assert min(offset, GRID_SECONDS - offset) < 1e-3
+
+    @pytest.mark.parametrize(("ago", "least"), [(25.0, 35.0), (50.0, 30.0), (1000.0, 30.0)])
+    def test_the_wait_is_counted_from_the_turns_beginning_but_half_of_it_is_kept(self, tenant: Tenant, ago: float,
+                                                                                 least: float) -> None:
+        live(tenant, ["a"])
+        [turn] = claim()
+        record(replace(turn, began=turn.began - ago), 60.0)
+        [row] = rows().values()
+        assert least - 5 < row.waits <= least + GRID_SECONDS
 
     def test_a_hint_that_came_meanwhile_is_kept(self, tenant: Tenant) -> None:
         hinted, other = live(tenant, ["a", "b"])

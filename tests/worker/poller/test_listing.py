@@ -105,6 +105,11 @@ class TestManners:
         assert len(look(shelf, names(500)).statuses) == 500
         assert shelf.requests == 15
 
+    def test_the_more_are_looked_for_the_more_strange_ones_are_passed(self) -> None:
+        shelf = Shelf([*names(2500, "strange"), *names(2500)])
+        assert len(look(shelf, names(2500)).statuses) == 2500
+        assert shelf.requests == 50
+
     def test_a_server_without_lists_is_asked_for_each(self) -> None:
         shelf = Shelf(names(20))
         shelf.lists = False

@@ -1,7 +1,7 @@
 """What a server says of a job is shown here, and decides; what was asked of the job here is passed on to it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,10 +9,8 @@ from sqlalchemy import select, text
 
 from service.catalog.tables import TunedModel
 from service.events.tables import Event
-from service.jobs.operations import remote as operations
 from service.jobs.states import JobStatus
 from service.kit.database import transaction
-from service.kit.work import WorkItem
 from service.settings import settings
 from tests.worker.tasks.paying_house import PRICE, PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer
@@ -361,35 +359,6 @@ class TestStuck:
         with transaction(paying.tenant.scope) as session:
             told = [event.data["status"] for event in session.scalars(select(Event).order_by(Event.position))]
         assert told == ["validating_files", "running"]
-
-
-class TestPolling:
-    def seen(self, paying: PayingHouse, job_id: str, status: str) -> bool:
-        """Whether a look of the poller's asks for the job to be followed."""
-        attempt = paying.attempt(job_id)
-        with transaction(paying.tenant.scope) as session:
-            operations.note_seen(session, attempt.id, status, next_poll=timedelta(seconds=30))
-        with transaction(paying.tenant.scope) as session:
-            items = select(WorkItem.id).where(WorkItem.kind == "jobs.follow", WorkItem.subject == job_id)
-            return session.scalar(items) is not None
-
-    def test_news_and_time_ask_for_it_and_nothing_else(self, paying: PayingHouse, server: ScriptedServer) -> None:
-        job_id, remote_id = paying.sent()
-        paying.follow(job_id)
-        assert not self.seen(paying, job_id, "validating_files")
-        assert self.seen(paying, job_id, "running")
-        server.move(remote_id, "running")
-        paying.follow(job_id)
-        assert not self.seen(paying, job_id, "running")
-        paying.pass_time(seconds=settings().remote_follow_seconds + 1)
-        assert self.seen(paying, job_id, "running")
-
-    def test_what_has_ended_is_not_polled_again(self, paying: PayingHouse, server: ScriptedServer) -> None:
-        job_id, remote_id = paying.sent()
-        server.move(remote_id, "succeeded")
-        paying.follow(job_id)
-        assert not self.seen(paying, job_id, "running")
-        assert paying.attempt(job_id).next_poll_at is None
 
 
 class TestGoingOn:
