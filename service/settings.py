@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+WITHHELD = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS", "KEK_FILE",
+            "KEK_COMMAND")
+"""Settings that open this house's doors: no business of processes that read what tenants made."""
 
 
 class Settings(BaseSettings):
@@ -170,6 +173,11 @@ def child_environment(**overrides: str | None) -> dict[str, str]:
     changed = {"TUNEWORKS_PARENT_FD": None, **overrides}
     inherited = {name: value for name, value in os.environ.items() if name not in changed}  # noqa: TID251 - the one place
     return inherited | {name: value for name, value in changed.items() if value is not None}
+
+
+def bare_environment(**overrides: str | None) -> dict[str, str]:
+    """The same without what is `WITHHELD`: for processes that read what tenants made."""
+    return child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in WITHHELD), None), **overrides)
 
 
 def environment_secret(variable: str) -> SecretStr | None:

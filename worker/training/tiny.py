@@ -78,8 +78,8 @@ def tiny(destination: Path | str, seed: int = 0) -> Path:
         try:
             Path(building).rename(destination)
         except OSError:
-            if not (destination / "model.safetensors").exists():  # else another process was first: its model is the same
-                raise
+            if not (destination / "model.safetensors").exists():
+                raise  # else another process was first: its model is the same
         Path(building).mkdir(exist_ok=True)  # for the context to remove
     return destination
 

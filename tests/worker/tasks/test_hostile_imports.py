@@ -183,3 +183,10 @@ def test_doubled_jobs_and_files_come_once(home: Home, odd: Odd) -> None:
     assert (done["counts"]["files"]["imported"], done["counts"]["jobs"]["imported"]) == (2, 1)
     with transaction(home.tenant.scope) as session:
         assert session.connection().exec_driver_sql("select count(*) from jobs").scalar_one() == 1
+
+
+def test_lists_longer_than_a_statement_takes_parameters_are_taken_whole(home: Home, odd: Odd) -> None:
+    odd.listed = [Page(tuple(a_file(f"file-{number}") for number in range(9_000)), None)]
+    odd.names = [f"ft:{number}" for number in range(9_000)]
+    counts = home.bring(dry_run=True)["counts"]
+    assert (counts["files"]["found"], counts["models"]["found"]) == (9_000, 9_000)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -37,6 +38,7 @@ _PREPARED_SECONDS = 15.0
 """Files that took longer to prepare are used by the next try: little time may pass between a caller's note that it is
 about to ask and the asking."""
 _LARGEST_METRICS = 64 * 1024 * 1024
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Bedrock:
@@ -120,7 +122,7 @@ class Bedrock:
             found += [job for one in told if one.get("jobName") == wanted and (job := reading.job(one))]
             if after is None:
                 break
-        return tuple(sorted(found, key=lambda job: (job.created_at is None, job.created_at)))
+        return tuple(sorted(found, key=lambda job: job.created_at or _LAST))
 
     def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:
         told, token = self._listed(sortBy="CreationTime", sortOrder="Descending", maxResults=min(max(limit, 1), 1000),
