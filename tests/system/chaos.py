@@ -143,7 +143,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=150)
     parser.add_argument("--keep", action="store_true", help="leave the house's directory behind, to read its logs")
     given = parser.parse_args()
-    print(f"chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)  # noqa: T201  # a command
+    print(f"chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="chaos-"))
     models = directory / "models"
     models.mkdir()
@@ -152,7 +152,7 @@ def main() -> int:
         verdict = campaign(house, receiver, seed=given.seed, jobs=given.jobs, kills=given.kills)
     show(verdict)
     if verdict.broken or given.keep:
-        print(f"The house's logs are kept in {directory}.")  # noqa: T201
+        print(f"The house's logs are kept in {directory}.")
     else:
         shutil.rmtree(directory)
     return 1 if verdict.broken else 0

@@ -105,7 +105,7 @@ def release(simulator: Simulator, order: Campaign, double: str) -> None:
 
 
 def say(line: str) -> None:
-    print(time.strftime("%H:%M:%S"), line, flush=True)  # noqa: T201  # a command
+    print(time.strftime("%H:%M:%S"), line, flush=True)
 
 
 def show(verdict: Verdict, nemesis: RemoteNemesis) -> None:
@@ -131,15 +131,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--keep", action="store_true", help="leave the house's directory behind, to read its logs")
     given = parser.parse_args()
-    print(f"remote chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)  # noqa: T201
+    print(f"remote chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="remote-chaos-"))
     since = time.monotonic()
     with remote_house(directory) as place, receiving() as receiver:
         verdict, nemesis = campaign(place, receiver, seed=given.seed, jobs=given.jobs, kills=given.kills)
     show(verdict, nemesis)
-    print(f"{time.monotonic() - since:.0f} seconds", flush=True)  # noqa: T201
+    print(f"{time.monotonic() - since:.0f} seconds", flush=True)
     if verdict.broken or given.keep:
-        print(f"The house's logs are kept in {directory}.")  # noqa: T201
+        print(f"The house's logs are kept in {directory}.")
     else:
         shutil.rmtree(directory)
     return 1 if verdict.broken else 0

@@ -318,7 +318,7 @@ class TestCallersThatLeave:
             if streamed:
                 await response.prepare(request)
                 await response.write(chunk("Hi"))
-            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - nothing else tells
                 await asyncio.sleep(0.01)
             left.set()
             return response

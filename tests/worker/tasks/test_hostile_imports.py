@@ -50,10 +50,10 @@ class Odd:
     points: list[RemoteCheckpoint] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def files(self, *, after: str | None, limit: int) -> Page[RemoteFile]:  # noqa: ARG002 - as the seam has it
+    def files(self, *, after: str | None, limit: int) -> Page[RemoteFile]:
         return self.listed.pop(0) if len(self.listed) > 1 else self.listed[0]
 
-    def jobs(self, *, after: str | None, limit: int) -> Page[RemoteJob]:  # noqa: ARG002 - as the seam has it
+    def jobs(self, *, after: str | None, limit: int) -> Page[RemoteJob]:
         return Page(tuple(self.told), None)
 
     def models(self) -> tuple[RemoteModel, ...]:
@@ -63,11 +63,11 @@ class Odd:
         self.asked.append(file_id)
         yield from self.chunks
 
-    def events(self, job_id: str, *, until: str | None) -> tuple[RemoteEvent, ...]:  # noqa: ARG002 - as the seam has it
+    def events(self, job_id: str, *, until: str | None) -> tuple[RemoteEvent, ...]:
         self.asked.append(job_id)
         return tuple(self.lines)
 
-    def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:  # noqa: ARG002 - as the seam has it
+    def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:
         return tuple(self.points)
 
     def close(self) -> None: ...

@@ -180,10 +180,10 @@ class Bedrock:
         self._ask("stopping a job", self._bedrock.stop_model_customization_job, jobIdentifier=job_id)
         return RemoteJob(id=job_id, status="Stopping", state=RemoteState.RUNNING)
 
-    def pause(self, job_id: str) -> RemoteJob:  # noqa: ARG002
+    def pause(self, job_id: str) -> RemoteJob:  # noqa: ARG002 - it can no job's
         raise Refused("pause_not_supported", "Bedrock cannot pause a job; it can be cancelled.")
 
-    def resume(self, job_id: str) -> RemoteJob:  # noqa: ARG002
+    def resume(self, job_id: str) -> RemoteJob:  # noqa: ARG002 - it can no job's
         raise Refused("resume_not_supported", "Bedrock cannot pause a job, nor resume one.")
 
     def files(self, *, after: str | None = None, limit: int = 1000) -> Page[RemoteFile]:
