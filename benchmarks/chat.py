@@ -43,8 +43,8 @@ def theirs(model_dir: Path) -> list[float]:
 
 
 def generate(model_dir: str) -> list[float]:
-    import torch  # noqa: PLC0415  # seconds to import, and only this process needs it
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    import torch  # seconds to import, and only this process needs it
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(_THREADS)
     tokenizer: Any = AutoTokenizer.from_pretrained(model_dir)

@@ -53,9 +53,9 @@ def theirs(model: Path, chats: Path) -> float:
 
 def train_plainly(model_dir: str, chats: Path) -> float:
     """What the tutorials show: tokenize, pad to the longest length there may be, hand it to the Trainer."""
-    import torch  # noqa: PLC0415  # seconds to import, and only this process needs it
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments  # noqa: PLC0415
+    import torch  # seconds to import, and only this process needs it
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
     torch.set_num_threads(_THREADS)
     tokenizer: Any = AutoTokenizer.from_pretrained(model_dir)

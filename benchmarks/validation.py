@@ -75,7 +75,7 @@ def measure(way: str, path: Path, tokenizer: str) -> None:
 def alone(way: str, path: Path, tokenizer: str) -> dict[str, float]:
     done = subprocess.run([sys.executable, "-m", "benchmarks.validation", "--measure", way, str(path),
                            "--tokenizer", tokenizer], check=True,
-                          stdout=subprocess.PIPE, env={**os.environ, "TIKTOKEN_CACHE_DIR": str(path.parent)})  # noqa: TID251
+                          stdout=subprocess.PIPE, env={**os.environ, "TIKTOKEN_CACHE_DIR": str(path.parent)})
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+WITHHELD = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS", "KEK_FILE",
+            "KEK_COMMAND")
+"""Settings that open this house's doors: no business of processes that read what tenants made."""
 
 
 class Settings(BaseSettings):
@@ -168,17 +171,22 @@ def child_environment(**overrides: str | None) -> dict[str, str]:
     Our own supervisor's pipe is not passed on: its number means nothing in another process.
     """
     changed = {"TUNEWORKS_PARENT_FD": None, **overrides}
-    inherited = {name: value for name, value in os.environ.items() if name not in changed}  # noqa: TID251 - the one place
+    inherited = {name: value for name, value in os.environ.items() if name not in changed}
     return inherited | {name: value for name, value in changed.items() if value is not None}
+
+
+def bare_environment(**overrides: str | None) -> dict[str, str]:
+    """The same without what is `WITHHELD`: for processes that read what tenants made."""
+    return child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in WITHHELD), None), **overrides)
 
 
 def environment_secret(variable: str) -> SecretStr | None:
     """A secret that somebody keeps in a variable of their own naming; None where it is not set or empty."""
-    value = os.environ.get(variable, "")  # noqa: TID251 - as above
+    value = os.environ.get(variable, "")
     return SecretStr(value) if value else None
 
 
 def adopt(**values: str) -> None:
     """Change settings of this process and of what it starts, as in `adopt(port="8081")`."""
-    os.environ.update({f"TUNEWORKS_{name.upper()}": value for name, value in values.items()})  # noqa: TID251 - as above
+    os.environ.update({f"TUNEWORKS_{name.upper()}": value for name, value in values.items()})
     settings.cache_clear()

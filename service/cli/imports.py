@@ -80,7 +80,10 @@ def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr |
     except Refused as refused:
         if refused.code != "credential_name_taken":
             raise
-        known = next(each for each in client.pages("/credentials") if each["name"] == name)
+        known = next((each for each in client.pages("/credentials")
+                      if (each["name"], each["scope"]) == (name, "project")), None)
+        if known is None or known["provider"] != "openai":  # its key must not be lost to another server's
+            raise
         changed = {"secret": key.get_secret_value()} | ({"base_url": base_url} if base_url else {})
         client.post(f"/credentials/{known['id']}", changed)
 

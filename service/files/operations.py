@@ -44,7 +44,7 @@ def expect(session: Session, file_id: str, *, project_id: str) -> None:
 
 
 def register(session: Session, *, project_id: str, file_id: str, filename: str, purpose: str,  # noqa: PLR0913 - a row
-             bytes: int, sha256: str, object_key: str, status: str = "processed",  # noqa: A002 - the column's name
+             bytes: int, sha256: str, object_key: str, status: str = "processed",
              expires_after: int | None = None, kept_for: str | None = None, created_by: str | None = None) -> File:
     """Make the row of a file whose bytes are stored; doing it again for the same id answers the same row.
 

@@ -30,7 +30,7 @@ class Import(Tenanted, Positioned, Base):
     cursor: Mapped[str | None]
     "Where the list that is being read goes on; null at its beginning."
     counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    "Of each kind: found, imported, present, problems; see service/imports/counts.py."
+    "Of each kind: found, imported, present, problems; see service/imports/operations/counting.py."
     waits: Mapped[int] = mapped_column(server_default=text("0"))
     "How often the server had no answer since it last gave one."
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

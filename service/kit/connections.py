@@ -38,8 +38,7 @@ def _checked_socket(info: tuple[Any, ...]) -> socket.socket:
 
 def connector(*, allow_private: bool, **options: Any) -> aiohttp.TCPConnector:
     """For an aiohttp session; `options` go to its TCPConnector. A connection serves one request unless they say so."""
-    chosen: dict[str, Any] = {"use_dns_cache": False, **({} if "keepalive_timeout" in options else
-                                                         {"force_close": True}), **options}
+    chosen: dict[str, Any] = {"use_dns_cache": False, "force_close": "keepalive_timeout" not in options, **options}
     if allow_private:
         return aiohttp.TCPConnector(**chosen)
     return aiohttp.TCPConnector(resolver=CheckedResolver(), socket_factory=_checked_socket, **chosen)

@@ -174,7 +174,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     given = parser.parse_args()
-    print(f"fuzz: seed {given.seed}, {given.n} requests; {versions()}", flush=True)  # noqa: T201  # a command
+    print(f"fuzz: seed {given.seed}, {given.n} requests; {versions()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         (models := Path(scratch) / "models").mkdir()
         with running_house(Path(scratch), make_base(models), "--no-training") as house:
@@ -184,8 +184,8 @@ def main() -> int:
     show("route", tally.statuses)
     show("caller", tally.roles)
     for fault in tally.judge.wrong[:50]:
-        print(f"WRONG {fault}")  # noqa: T201
-    print(f"{given.n} requests in {seconds:.0f} s, {len(tally.judge.wrong)} wrong answers; load {load()}")  # noqa: T201
+        print(f"WRONG {fault}")
+    print(f"{given.n} requests in {seconds:.0f} s, {len(tally.judge.wrong)} wrong answers; load {load()}")
     return 1 if tally.judge.wrong else 0
 
 

@@ -30,7 +30,7 @@ def client(simulator: Simulator) -> OpenAI:
     ("timeout", {"seconds": 0.1}, True), ("timeout_before", {"seconds": 0.1}, False),
 ])
 def test_connections_break_before_or_after_the_effect(simulator: Simulator, client: OpenAI, do: str,
-                                                      how: dict[str, Any], made: bool) -> None:  # noqa: FBT001
+                                                      how: dict[str, Any], made: bool) -> None:
     file = put_file(client)
     fault = simulator.fault(do, **CREATE, count=1, **how)
     with pytest.raises(APIConnectionError):
@@ -42,7 +42,7 @@ def test_connections_break_before_or_after_the_effect(simulator: Simulator, clie
 
 
 @pytest.mark.parametrize(("effect", "jobs"), [(False, 0), (True, 1)])
-def test_statuses_come_with_or_without_the_effect(simulator: Simulator, client: OpenAI, effect: bool,  # noqa: FBT001
+def test_statuses_come_with_or_without_the_effect(simulator: Simulator, client: OpenAI, effect: bool,
                                                   jobs: int) -> None:
     simulator.fault(503, **CREATE, count=1, effect=effect)
     with pytest.raises(InternalServerError):

@@ -12,11 +12,14 @@ import redis
 from service import doctor
 from service.doctor import Verdict, database, machine, parts
 from service.doctor.findings import Result, ok
+from service.embedded import health
 from service.embedded.postgres import EmbeddedPostgres
 from service.kit import database as kit_database
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.worker.poller.attempts import change, live
+from worker import relay
+from worker.poller import presence
 
 Configure = Callable[..., None]
 _WALL = "alter table leak enable row level security, force row level security"
@@ -136,13 +139,8 @@ class TestDatabase:
             assert database.poller().verdict is Verdict.FAIL
 
     def test_names_of_relays_and_pollers_are_the_ones_they_use(self) -> None:
-        from service.embedded.health import (  # noqa: PLC0415 - beside what it is compared with
-            POLLER_APPLICATION,
-            RELAY_APPLICATION,
-        )
-        from worker.poller.presence import APPLICATION_NAME as OF_POLLERS  # noqa: PLC0415
-        from worker.relay import APPLICATION_NAME as OF_RELAYS  # noqa: PLC0415
-        assert (RELAY_APPLICATION, POLLER_APPLICATION) == (OF_RELAYS, OF_POLLERS)
+        assert (health.RELAY_APPLICATION, health.POLLER_APPLICATION) == (
+            relay.APPLICATION_NAME, presence.APPLICATION_NAME)
         assert kit_database.engine() is not None
 
 

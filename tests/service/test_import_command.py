@@ -16,6 +16,7 @@ from service.kit.work import Work
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
+from tests.service.credentials.storing import store
 from worker import app as work
 from worker.tasks import credentials, imports
 
@@ -88,3 +89,10 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
     assert (odd.exit_code, "is no file that" in odd.output) == (1, True)
     ftp = CliRunner().invoke(app, ["import", "openai", "--house", "file:///etc", "--house-key-env", "HOME"])
     assert (ftp.exit_code, "is no http" in ftp.output) == (1, True)
+
+
+def test_a_credential_of_that_name_for_another_server_keeps_its_key(run: Run, tenant: Tenant) -> None:
+    stored = store(tenant, "compatible", name="ours", base_url="http://127.0.0.1:9/v1", secret="sk-of-another-server")
+    refused = run("--api-key-env", "OLD_KEY", "--credential", "ours")
+    assert (refused.exit_code, "named 'ours' already" in refused.output) == (1, True)
+    assert tenant.client.get(f"/v1/credentials/{stored['id']}").json()["hint"] == stored["hint"]

@@ -5,9 +5,6 @@
 Exits with 1 when an invariant is broken. The same seed chooses the same blows; when they land is the machine's affair.
 """
 
-import argparse
-import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,18 +15,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from openai import BadRequestError, OpenAI
-from rich.console import Console
-from rich.table import Table
+from openai import OpenAI
 
-from benchmarks.report import versions
 from service import commands
 from service.settings import adopt
 from tests.fixtures.receiver import Receiver, receiving
 from tests.fixtures.whole_house import BASE, WholeHouse, chat_lines, make_base, running_house, until
+from tests.system.chaos_runs import ask, options, patiently, report, table
 from tests.system.invariants import EPOCHS, Verdict, judge
 from tests.system.nemesis import KILLS, OUTAGES, Nemesis
-from tests.system.test_kills import patiently
 from tests.system.test_main_job import ENDS, upload
 from tests.system.watch import Watch
 
@@ -68,18 +62,12 @@ class Campaign:
             status = patiently(lambda job=job: self.client.fine_tuning.jobs.retrieve(job).status)  # type: ignore[misc]
             if number % 8 == 3 and status == "running" and "cancelled" not in ends:
                 ends.add("cancelled")  # what the trainer reports decides
-                self._ask(job, "cancel")
+                ask(self.client, job, "cancel")
             elif number % 8 == 6 and status == "running" and "paused" not in ends:
                 ends.add("paused")
-                self._ask(job, "pause")
+                ask(self.client, job, "pause")
             elif str(status) == "paused":
-                self._ask(job, "resume")
-
-    def _ask(self, job: str, verb: str) -> None:
-        try:
-            patiently(lambda: getattr(self.client.fine_tuning.jobs, verb)(job))
-        except BadRequestError:
-            return
+                ask(self.client, job, "resume")
 
     def all_ended(self) -> bool:
         self.meddle()
@@ -122,39 +110,18 @@ def campaign(house: WholeHouse, receiver: Receiver, *, seed: int, jobs: int, kil
     return verdict.with_fault(late)
 
 
-def show(verdict: Verdict) -> None:
-    blows = Table("blow", "struck", "slowest recovery, s", title="Blows")
-    for name, (count, slowest) in sorted(verdict.recoveries.items()):
-        blows.add_row(name, str(count), f"{slowest:.1f}")
-    counts = Table("what", "count", title="What came of it")
-    for what, count in verdict.counts.items():
-        counts.add_row(what, str(count))
-    console = Console(width=100)
-    console.print(blows, counts)
-    for fault in verdict.broken:
-        console.print(f"BROKEN: {fault}", style="red", markup=False)
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.system.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--jobs", type=int, default=40)
-    parser.add_argument("--kills", type=int, default=150)
-    parser.add_argument("--keep", action="store_true", help="leave the house's directory behind, to read its logs")
-    given = parser.parse_args()
-    print(f"chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)  # noqa: T201  # a command
+    given = options("chaos", __doc__, jobs=40, kills=150)
     directory = Path(tempfile.mkdtemp(prefix="chaos-"))
     models = directory / "models"
     models.mkdir()
     with (running_house(directory, make_base(models)) as house, receiving() as receiver, second_worker(house)):
         adopt(database_url=house.setting("database_url"))
         verdict = campaign(house, receiver, seed=given.seed, jobs=given.jobs, kills=given.kills)
-    show(verdict)
-    if verdict.broken or given.keep:
-        print(f"The house's logs are kept in {directory}.")  # noqa: T201
-    else:
-        shutil.rmtree(directory)
-    return 1 if verdict.broken else 0
+    recoveries = {name: (count, f"{slowest:.1f}") for name, (count, slowest) in sorted(verdict.recoveries.items())}
+    return report([table("Blows", ("blow", "struck", "slowest recovery, s"), recoveries),
+                   table("What came of it", ("what", "count"), {what: (n,) for what, n in verdict.counts.items()})],
+                  verdict.broken, directory, keep=given.keep)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
-from openai import APIConnectionError, BadRequestError, InternalServerError, OpenAI
+from openai import APIConnectionError, InternalServerError, OpenAI
 
 from tests.fixtures.whole_house import chat_lines
+from tests.system.chaos_runs import ask, patiently
 from tests.system.test_main_job import ENDS
 
 MODEL = "gpt-4o-mini-2024-07-18"
@@ -23,19 +23,6 @@ AMBIGUOUS: tuple[tuple[str, float, dict[str, Any]], ...] = (
 """Of creations, how many get no answer or none that can be read: three in ten, most of them with a job made."""
 FILES = 5
 _PATIENCE_SECONDS = 180.0
-T = TypeVar("T")
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """The house may be down for a while, longer than the SDK's own retries bridge."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return call()
-        except (APIConnectionError, InternalServerError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
 
 
 class Campaign:
@@ -110,18 +97,12 @@ class Campaign:
             if share < 0.3:
                 self._asked.add(job)
                 self.jobs[job].add("cancelled")
-                self._ask(job, "cancel")
+                ask(self.client, job, "cancel")
             elif share < 0.5:
                 self._asked.add(job)
-                self._ask(job, "pause")
+                ask(self.client, job, "pause")
         for job in [job for job in known if self.statuses.get(job) == "paused"]:
-            self._ask(job, "resume")
-
-    def _ask(self, job: str, verb: str) -> None:
-        try:
-            patiently(lambda: getattr(self.client.fine_tuning.jobs, verb)(job))
-        except BadRequestError:
-            return
+            ask(self.client, job, "resume")
 
     def all_ended(self) -> bool:
         self.meddle(0)

@@ -6,9 +6,6 @@ Three in ten creations get no answer, and everything is killed in turn. Exits wi
 or paid twice. The same seed chooses the same blows; when they land is the machine's affair.
 """
 
-import argparse
-import random
-import shutil
 import sys
 import tempfile
 import time
@@ -16,13 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.report import versions
 from tests.fixtures.receiver import Receiver, receiving
 from tests.fixtures.whole_house import until
 from tests.remote.control import Simulator
+from tests.system.chaos_runs import options, report, table
 from tests.system.remote_campaign import AMBIGUOUS, Campaign
 from tests.system.remote_house import BLOWS, RemoteHouse, RemoteNemesis, remote_house
 from tests.system.remote_judging import Verdict, judge
@@ -105,44 +100,20 @@ def release(simulator: Simulator, order: Campaign, double: str) -> None:
 
 
 def say(line: str) -> None:
-    print(time.strftime("%H:%M:%S"), line, flush=True)  # noqa: T201  # a command
-
-
-def show(verdict: Verdict, nemesis: RemoteNemesis) -> None:
-    blows = Table("blow", "struck", title="Blows")
-    for name, count in sorted(nemesis.struck.items()):
-        blows.add_row(name, str(count))
-    counts = Table("what", "count", title="What came of it")
-    for what, count in verdict.counts.items():
-        counts.add_row(what, str(count))
-    books = Table("ledger", "here", "there", title="The books")
-    for what, (here, there) in verdict.books.items():
-        books.add_row(what, here, there)
-    console = Console(width=100)
-    console.print(blows, counts, books)
-    for fault in verdict.broken[:40]:
-        console.print(f"BROKEN: {fault}", style="red", markup=False)
+    print(time.strftime("%H:%M:%S"), line, flush=True)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.system.remote_chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--jobs", type=int, default=2000)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--keep", action="store_true", help="leave the house's directory behind, to read its logs")
-    given = parser.parse_args()
-    print(f"remote chaos: seed {given.seed}, {given.jobs} jobs, {given.kills} blows; {versions()}", flush=True)  # noqa: T201
+    given = options("remote_chaos", __doc__, jobs=2000, kills=60)
     directory = Path(tempfile.mkdtemp(prefix="remote-chaos-"))
     since = time.monotonic()
     with remote_house(directory) as place, receiving() as receiver:
         verdict, nemesis = campaign(place, receiver, seed=given.seed, jobs=given.jobs, kills=given.kills)
-    show(verdict, nemesis)
-    print(f"{time.monotonic() - since:.0f} seconds", flush=True)  # noqa: T201
-    if verdict.broken or given.keep:
-        print(f"The house's logs are kept in {directory}.")  # noqa: T201
-    else:
-        shutil.rmtree(directory)
-    return 1 if verdict.broken else 0
+    print(f"{time.monotonic() - since:.0f} seconds", flush=True)
+    return report([table("Blows", ("blow", "struck"), {name: (n,) for name, n in sorted(nemesis.struck.items())}),
+                   table("What came of it", ("what", "count"), {what: (n,) for what, n in verdict.counts.items()}),
+                   table("The books", ("ledger", "here", "there"), verdict.books)],
+                  verdict.broken, directory, keep=given.keep)
 
 
 if __name__ == "__main__":

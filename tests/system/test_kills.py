@@ -6,31 +6,17 @@ The seed is printed with each failure; `pytest --seed N` repeats its choices.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
 
-from openai import APIConnectionError, InternalServerError, OpenAI
+from openai import OpenAI
 
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import BASE, WholeHouse, chat_lines, until
+from tests.system.chaos_runs import patiently
 from tests.system.nemesis import Nemesis
 from tests.system.test_main_job import messages, upload
 
 JOBS = 4
 KILLS = 8
-T = TypeVar("T")
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """The API may be down for a moment; the SDK's own retries and some more bridge that."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return call()
-        except (APIConnectionError, InternalServerError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
 
 
 def test_nothing_is_lost_and_nothing_happens_twice(whole_house: WholeHouse, receiver: Receiver, seed: int) -> None:

@@ -21,10 +21,10 @@ BEFORE_IMPORTS = {
 
 
 def main() -> None:
-    os.environ.update(BEFORE_IMPORTS)  # noqa: TID251  # this process is not the house's: it has settings of its own
-    from .process import run  # noqa: PLC0415  # not before the lines above
+    os.environ.update(BEFORE_IMPORTS)  # this process is not the house's: it has settings of its own
+    from .process import run  # not before the lines above
 
-    run(sys.argv[1:], os.environ)  # noqa: TID251
+    run(sys.argv[1:], os.environ)
 
 
 if __name__ == "__main__":

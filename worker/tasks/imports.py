@@ -1,7 +1,5 @@
 """Reads what a server keeps for a credential: one call at a time, each answer recorded before the next is asked for."""
 
-import base64
-import binascii
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +15,14 @@ from service.imports.plans import FoundFile, ListModels, ListPage, ReadCheckpoin
 from service.kit.errors import ServiceError
 from service.kit.storage import StorageUnavailable, storage
 from service.kit.work import Claim, Work
-from service.settings import MiB, settings
+from service.settings import settings
 from worker.app import Running, Transient, task, unit_of_work
 from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, RemoteError, Unavailable
+from worker.tasks.remote_results import LARGEST_RESULT, decoded
 
 _log = logging.getLogger(__name__)
 _FILES_PAGE, _JOBS_PAGE, _EVENTS_PAGE = 1000, 100, 100
-_RESULT_BYTES = 64 * MiB
 _WHAT: dict[type, Literal["file", "events", "checkpoints"]] = {
     ReadFile: "file", ReadEvents: "events", ReadCheckpoints: "checkpoints"}
 Record = Callable[[Session], None]
@@ -171,7 +169,7 @@ class Reading:
 
     def _content(self, step: ReadFile) -> Iterator[bytes]:
         """The bytes as they come, as long as they are as many as they should be. Raises OtherSize."""
-        most = _RESULT_BYTES if step.is_result else settings().max_upload_bytes
+        most = LARGEST_RESULT if step.is_result else settings().max_upload_bytes
         exact = None if step.is_result else step.declared
         if exact is not None and exact > most:
             raise OtherSize(f"It has {exact:,} bytes; this house takes {most:,} at most.")
@@ -211,13 +209,3 @@ def _metered(chunks: Iterator[bytes], meter: Meter) -> Iterator[bytes]:
     for chunk in chunks:
         meter.feed(chunk)
         yield chunk
-
-
-def decoded(content: bytes) -> bytes:
-    """A result file as the table that it is: OpenAI hands it out in base64, other servers do not."""
-    try:
-        plain = base64.b64decode(b"".join(content.split()), validate=True)
-        plain.decode()
-    except (binascii.Error, ValueError):
-        return content
-    return plain if b"," in plain else content

@@ -18,7 +18,7 @@ from service.datasets.operations import previews
 from service.datasets.operations.previews import PreviewPlan
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
-from service.settings import MiB, child_environment
+from service.settings import WITHHELD, MiB, bare_environment
 from worker.app import Running, Transient, task, unit_of_work
 from worker.tasks.versions import scratch
 
@@ -26,8 +26,7 @@ _log = logging.getLogger(__name__)
 _LONGEST_LINE = 4 * MiB
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
-_SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS",
-            "KEK_FILE", "KEK_COMMAND")
+_SECRETS = WITHHELD
 _MOST_TEXT = 400_000
 """Characters of all texts of a preview; what goes beyond is left out of the texts, never of the counts."""
 
@@ -90,8 +89,7 @@ def _made(plan: PreviewPlan, base: BaseModelEntry | None, directory: Path, runni
 
 
 def _rendered(directory: Path, running: Running) -> list[dict[str, Any]]:
-    environment = child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in _SECRETS), None),
-                                    TOKENIZERS_PARALLELISM="false")
+    environment = bare_environment(TOKENIZERS_PARALLELISM="false")
     with (directory / "preview.log").open("wb") as log:
         process = subprocess.Popen(commands.preview(str(directory)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    env=environment)

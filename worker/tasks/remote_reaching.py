@@ -65,7 +65,8 @@ def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
 
 def _soon(seconds: float) -> timedelta:
     """Spread, so that jobs which failed together do not return together."""
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_SECONDS) * random.uniform(1.0, 1.3))  # noqa: S311
+    spread = random.uniform(1.0, 1.3)  # noqa: S311 - spreads load, no secret
+    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_SECONDS) * spread)
 
 
 def wait(running: Running, attempt_id: str, trouble: Unreachable) -> timedelta | None:

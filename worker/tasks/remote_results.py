@@ -6,14 +6,16 @@ import hashlib
 import logging
 
 from service.files import operations as files
+from service.files.contents import file_key
 from service.jobs.operations.remote_following import Duty
 from service.jobs.plans import RemoteJob, RemoteState
 from service.kit.storage import storage
+from service.settings import MiB
 from worker.app import Running, unit_of_work
 from worker.providers.remote import Ambiguous, Gone, Refused, Remote, Unavailable
 
 _log = logging.getLogger(__name__)
-_MOST_BYTES = 64 * 1024 * 1024
+LARGEST_RESULT = 64 * MiB
 _MOST_FILES = 8
 
 
@@ -27,7 +29,7 @@ def bring_results(running: Running, server: Remote, duty: Duty, seen: RemoteJob)
 
 def _bring(running: Running, server: Remote, job_id: str, remote_id: str) -> str | None:
     try:
-        table = _decoded(_read(running, server, remote_id))
+        table = decoded(_read(running, server, remote_id))
     except (Gone, Refused) as missing:
         _log.warning("result file %s of %s cannot be read: %s", remote_id, job_id, missing)
         return None
@@ -35,7 +37,7 @@ def _bring(running: Running, server: Remote, job_id: str, remote_id: str) -> str
         raise Unavailable(str(cut)) from cut
     project_id = running.claim.project_id
     file_id = f"file-{hashlib.sha256(f'{job_id}:{remote_id}'.encode()).hexdigest()[:24]}"
-    key = f"projects/{project_id}/files/{file_id}"
+    key = file_key(project_id, file_id)
     storage().write(key, table)
     with unit_of_work(running.claim) as session:
         files.register(session, project_id=project_id, file_id=file_id, filename="step_metrics.csv",
@@ -49,14 +51,16 @@ def _read(running: Running, server: Remote, remote_id: str) -> bytes:
     for chunk in server.content(remote_id):
         table += chunk
         running.advance(f"{remote_id}:{len(table)}")
-        if len(table) > _MOST_BYTES:
-            raise Refused("too_large", f"it is larger than {_MOST_BYTES} bytes")
+        if len(table) > LARGEST_RESULT:
+            raise Refused("too_large", f"it is larger than {LARGEST_RESULT} bytes")
     return bytes(table)
 
 
-def _decoded(table: bytes) -> bytes:
-    """OpenAI sends its tables in base64, which no table is by itself: commas are not of that alphabet."""
+def decoded(content: bytes) -> bytes:
+    """A result file as the table that it is: OpenAI hands it out in base64, other servers do not."""
     try:
-        return base64.b64decode(b"".join(table.split()), validate=True) if table.strip() else table
-    except binascii.Error:
-        return table
+        plain = base64.b64decode(b"".join(content.split()), validate=True)
+        plain.decode()
+    except (binascii.Error, ValueError):
+        return content
+    return plain if b"," in plain else content

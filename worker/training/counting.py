@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--base", required=True, metavar="DIR", help="directory of the base model")
     parser.add_argument("--context", required=True, type=int, help="tokens after which an example is cut off")
     chosen = parser.parse_args(arguments)
-    os.environ.update(_QUIET)  # noqa: TID251  # before the libraries read it
+    os.environ.update(_QUIET)  # before the libraries read it
     for record in _records(chosen.base, chosen.context):
         sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
         sys.stdout.buffer.flush()
@@ -107,9 +107,9 @@ def main(arguments: list[str]) -> None:
 
 def _records(base: str, context: int) -> Iterator[Record]:
     try:
-        from worker.training.failures import JobFailed  # noqa: PLC0415  # not before the environment is set
-        from worker.training.rendering import Renderer  # noqa: PLC0415
-        from worker.training.tokenizers import load_tokenizer  # noqa: PLC0415
+        from worker.training.failures import JobFailed  # not before the environment is set
+        from worker.training.rendering import Renderer
+        from worker.training.tokenizers import load_tokenizer
     except ImportError as missing:
         yield Refused(f"This worker cannot count so: it lacks {missing.name}. Install the extra `train` where the queue"
                       " `datasets` is served.")

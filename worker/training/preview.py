@@ -44,15 +44,15 @@ def answer_to(directory: Path) -> dict[str, Any]:
     """Render the lines of a request."""
     request = msgspec.json.decode((directory / REQUEST_FILE).read_bytes(), type=PreviewRequest)
     lines = (directory / LINES_FILE).read_bytes().split(b"\n")
-    os.environ["HF_HUB_OFFLINE"] = "1"  # noqa: TID251  # read by the library while it is imported
-    from worker.training.failures import JobFailed  # noqa: PLC0415  # not before the environment is set
-    from worker.training.tokenizers import load_tokenizer  # noqa: PLC0415
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read by the library while it is imported
+    from worker.training.failures import JobFailed  # not before the environment is set
+    from worker.training.tokenizers import load_tokenizer
 
     try:
         tokenizer = load_tokenizer(request.model)
     except JobFailed as failed:
         return {"error": str(failed)[:_TOLD]}
-    from worker.training.rendering import Renderer  # noqa: PLC0415  # as above
+    from worker.training.rendering import Renderer
 
     renderer = Renderer(tokenizer, context_length=request.context_length)
     return {"examples": [shown(renderer, tokenizer, number, line)
@@ -61,7 +61,7 @@ def answer_to(directory: Path) -> dict[str, Any]:
 
 def shown(renderer: Any, tokenizer: Any, number: int, line: bytes) -> dict[str, Any]:
     """One line as runs of tokens that are all trained or all not; or why it has none."""
-    from worker.training.conversations import parse  # noqa: PLC0415  # as the other imports
+    from worker.training.conversations import parse
 
     try:
         example = renderer.example(parse(json.loads(line.decode("utf-8-sig"))))

@@ -36,7 +36,7 @@ def run(run_dir: Path, *, parent: int | None = None) -> ExitCode:
 
     `parent` is a descriptor as `stopping.parent_pipe` opens it. Call it from the main thread of a process of its own.
     """
-    progress = ProgressWriter(run_dir / PROGRESS_FILE, silent=os.environ.get("RANK", "0") != "0")  # noqa: TID251  # torchrun's
+    progress = ProgressWriter(run_dir / PROGRESS_FILE, silent=os.environ.get("RANK", "0") != "0")  # torchrun's
     checkpoints: list[Checkpoints] = []
 
     def tell_stopped(reason: StopReason) -> None:

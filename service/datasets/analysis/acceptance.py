@@ -194,6 +194,6 @@ _BY_FORMAT: dict[Format, Acceptance] = {
     "completion": Acceptance(_Completion, _of_completions, _Orders("PC", "completion"), (0, 4))}
 
 
-def acceptance(format: Format) -> Acceptance:  # noqa: A002
+def acceptance(format: Format) -> Acceptance:
     """The fast way for lines of one format. What it leaves is not wrong, but may be."""
     return _BY_FORMAT.get(format, _NOTHING)

@@ -97,8 +97,8 @@ class _Whole:
                        contexts=self.options.contexts)
         word, reasons = verdict(self.tally, examples=examples, bad_lines=self._filled - examples)
         quality, privacy = judge(
-            self._summaries, tokens=tokens, duplicates=duplicates, counts=self.tally.by_kind(),
-            examples=examples, format=self.format, lines=self._filled) if self.options.full else (None, None)
+            self._summaries, duplicates=duplicates, examples=examples, format=self.format,
+            lines=self._filled) if self.options.full else (None, None)
         return Report(format=self.format, bytes=size, lines=self._lines, examples=examples,
                       errors=self.tally.total("error"), warnings=self.tally.total("warning"),
                       infos=self.tally.total("info"), counts=self.tally.by_kind(), verdict=word, reasons=reasons,

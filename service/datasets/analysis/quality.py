@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from service.datasets.analysis.advising import advice
 from service.datasets.analysis.batches import Summary
 from service.datasets.analysis.facts import Facts
-from service.datasets.analysis.report import Duplicates, Privacy, Quality, TokenStats
+from service.datasets.analysis.report import Duplicates, Privacy, Quality
 from service.datasets.analysis.scoring import parts, total
 
 
 def judge(
-    summaries: Mapping[str, Summary], *, tokens: TokenStats | None, duplicates: Duplicates | None,  # noqa: ARG001
-    counts: Mapping[str, int], examples: int, format: str | None, lines: int | None = None,  # noqa: A002, ARG001
+    summaries: Mapping[str, Summary], *, duplicates: Duplicates | None, examples: int, format: str | None,
+    lines: int | None = None,
 ) -> tuple[Quality, Privacy]:
     """Quality and privacy of `examples` good lines out of `lines` that are not blank. Same numbers, same judgement."""
     facts = Facts.of(summaries, duplicates=duplicates, examples=examples, lines=lines, form=format)

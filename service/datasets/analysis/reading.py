@@ -23,7 +23,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 class Reader:
     """Takes the blocks of one segment in their order."""
 
-    def __init__(self, format: Format, options: Options, *, begins: bool) -> None:  # noqa: A002
+    def __init__(self, format: Format, options: Options, *, begins: bool) -> None:
         self.tally = Tally(options.keep)
         self.sums = TokenSums()
         self.parts: list[Arrays] = []

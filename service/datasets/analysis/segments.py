@@ -84,7 +84,7 @@ class Segment(Struct):
         return msgspec.msgpack.decode(packed, type=cls, dec_hook=_columns_from_bytes)
 
 
-def analyse_segment(chunks: Iterable[bytes], *, index: int, format: Format | None, options: Options,  # noqa: A002
+def analyse_segment(chunks: Iterable[bytes], *, index: int, format: Format | None, options: Options,
                     advance: Callable[[int], None] = lambda _: None) -> Segment:
     """Read one part of a file to its end. `advance` is told how many bytes are read, about once in a MiB."""
     watched = _Watched(chunks, advance)

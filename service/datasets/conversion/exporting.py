@@ -21,7 +21,7 @@ _KNOWN = (*_PARQUET, "weight", "name", "refusal", "audio", "function_call", "too
           "completion")
 
 
-def export(lines: Iterator[bytes], format: str, target: Path, *, skip: Callable[[int, str], None]) -> int:  # noqa: A002
+def export(lines: Iterator[bytes], format: str, target: Path, *, skip: Callable[[int, str], None]) -> int:
     """Write the lines to a file; how many. `skip` hears the line number and why of those that cannot be told so."""
     converted = _converted(lines, {"sharegpt": sharegpt, "alpaca": alpaca, "csv": _columns, "parquet": _texts}[format],
                            skip)

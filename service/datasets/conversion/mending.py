@@ -20,18 +20,19 @@ def mended(talk: list[Example]) -> list[Example]:
     """The messages with arguments as text and each call and result with its id. Raises Unconvertible."""
     made, unanswered, count = list[Example](), list[str](), 0
     for message in talk:
+        whole = message
         if message.get("role") == "tool":
-            message = _answering(message, unanswered)  # noqa: PLW2901 - the same message, mended
+            whole = _answering(message, unanswered)
         elif unanswered:
             raise Unconvertible("a call without a result")
         elif calls := _calls(message):
-            whole = [_whole(call, f"call_{number}") for number, call in enumerate(calls, start=count + 1)]
-            count += len(whole)
-            unanswered = [call["id"] for call in whole]
-            message = {**message, "tool_calls": whole}  # noqa: PLW2901
+            named = [_whole(call, f"call_{number}") for number, call in enumerate(calls, start=count + 1)]
+            count += len(named)
+            unanswered = [call["id"] for call in named]
+            whole = {**message, "tool_calls": named}
         elif not message.get("tool_calls", True):
-            message = {name: value for name, value in message.items() if name != "tool_calls"}  # noqa: PLW2901
-        made.append(message)
+            whole = {name: value for name, value in message.items() if name != "tool_calls"}
+        made.append(whole)
     return made
 
 

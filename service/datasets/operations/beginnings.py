@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from service.datasets.operations import making
-from service.settings import GiB, child_environment
+from service.settings import GiB, bare_environment
 
 _MEMORY_BYTES = 2 * GiB
 """Of addresses, most of which are libraries and never touched."""
@@ -76,7 +76,7 @@ def _apart(asked: _Asked) -> Beginning:
     try:
         answer = subprocess.run([sys.executable, "-m", __spec__.name], input=msgspec.json.encode(asked), check=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS,
-                                env=child_environment())
+                                env=bare_environment())
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return Beginning(problem=_UNFOLDED)
     return msgspec.json.decode(answer.stdout, type=Beginning)

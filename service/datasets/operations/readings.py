@@ -87,7 +87,7 @@ def _go_on(session: Session, file: File) -> Reading:
     return Reading(file.id, file.object_key, file.bytes, step, keys)
 
 
-def split(session: Session, file_id: str, ranges: Sequence[Range], *, format: str | None) -> None:  # noqa: A002
+def split(session: Session, file_id: str, ranges: Sequence[Range], *, format: str | None) -> None:
     """Have the ranges of a file read by as many workers as there are."""
     report = queries.lock_report(session, file_id)
     if report is None or report.segments_total:

@@ -44,7 +44,7 @@ def detect(lines: Sequence[bytes]) -> Format | None:
     return votes.most_common(1)[0][0] if votes else None
 
 
-def check(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A002
+def check(line: bytes, number: int, format: Format) -> list[Finding]:
     """Everything that is wrong with one line, up to 100 findings; nothing when it can be trained on as it is."""
     place = Place.example(number)
     if not line or line.isspace():
@@ -58,7 +58,7 @@ def check(line: bytes, number: int, format: Format) -> list[Finding]:  # noqa: A
     return list(islice(chain(findings, rules), MOST_PER_LINE))
 
 
-def read(line: bytes, format: Format) -> list[Said] | None:  # noqa: A002
+def read(line: bytes, format: Format) -> list[Said] | None:
     """The texts of a line that `check` finds no error in; None when it cannot be read."""
     try:
         value = msgspec.json.decode(line.removeprefix(BOM))
@@ -67,7 +67,7 @@ def read(line: bytes, format: Format) -> list[Said] | None:  # noqa: A002
         return None
 
 
-def images(line: bytes, format: Format) -> Counter[str]:  # noqa: A002
+def images(line: bytes, format: Format) -> Counter[str]:
     """How many images a line holds that `check` finds no error in, by their detail."""
     if format == "completion" or (b"image_url" not in line and b"\\u00" not in line):
         return Counter()
@@ -76,7 +76,7 @@ def images(line: bytes, format: Format) -> Counter[str]:  # noqa: A002
     return Counter(part["image_url"].get("detail", "auto") for part in image_parts(messages))
 
 
-def format_problem(method: str, format: Format | None, file_id: str) -> str | None:  # noqa: A002
+def format_problem(method: str, format: Format | None, file_id: str) -> str | None:
     """Why a file in this format is not for this method, in OpenAI's words; None when it is."""
     if format is None:
         return UNEXPECTED

@@ -114,8 +114,8 @@ def _keep(session: Session, row: Import, kind: Kind, found: Mapping[str, JSONObj
     rows = [{"id": new_id("impitem_"), "project_id": row.project_id, "import_id": row.id, "kind": kind,
              "remote_id": name, "body": body, "state": "present" if name in known else "pending",
              "row_id": known.get(name)} for name, body in found.items()]
-    made = insert(ImportItem).values(rows).on_conflict_do_nothing().returning(ImportItem.remote_id)
-    new = set(session.scalars(made))
+    made = insert(ImportItem).on_conflict_do_nothing().returning(ImportItem.remote_id)
+    new = set(session.scalars(made, rows))
     count(row, kind, found=len(new), present=len(new & set(known)))
     return new
 

@@ -155,7 +155,7 @@ def _file(session: Session, old: Job, role: str, file_id: str, shown: str) -> st
 
 def _planned(session: Session, caller: Caller, old: Job, plan: Plan) -> Retrained:
     """By the pre-flight's own reckoning, from what is known of the files by now."""
-    body = PreflightCreate.model_validate(plan.body.model_dump(exclude={"preflight", "credential"}, exclude_none=True))
+    body = PreflightCreate.model_validate(plan.body.model_dump(exclude={"preflight"}, exclude_none=True))
     preflights.ask_for_counts(session, body)
     report = assess(session, caller.project_id, body, leakage=None)
     found = report.candidates[0]

@@ -32,10 +32,10 @@ def chosen_range(gte: Annotated[Second, Query(alias="effective_at[gte]")] = None
 def list_entries(
         session: AdminSession, effective_at: Annotated[tuple[int, int], Depends(chosen_range)],
         after: After = None, limit: Limit = 20, *,
-        event_types: Annotated[Values, Query(alias="event_types[]", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
-        project_ids: Annotated[Values, Query(alias="project_ids[]", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
-        actor_ids: Annotated[Values, Query(alias="actor_ids[]", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
-        resource_ids: Annotated[Values, Query(alias="resource_ids[]", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+        event_types: Annotated[Values, Query(alias="event_types[]", max_length=100)] = [],
+        project_ids: Annotated[Values, Query(alias="project_ids[]", max_length=100)] = [],
+        actor_ids: Annotated[Values, Query(alias="actor_ids[]", max_length=100)] = [],
+        resource_ids: Annotated[Values, Query(alias="resource_ids[]", max_length=100)] = [],
         ) -> dict[str, Any]:
     """List what was administered, newest first."""
     wanted = AuditFilter(tuple(event_types), tuple(project_ids), tuple(actor_ids), tuple(resource_ids), *effective_at)

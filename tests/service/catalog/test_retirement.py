@@ -57,7 +57,7 @@ def test_the_last_notice_whose_day_has_come_is_due(left: int, due: int | None) -
 
 
 @pytest.mark.parametrize(("left", "broken"), [(31, False), (30, False), (29, True)])
-def test_a_policy_is_broken_by_what_lives_for_less(left: int, broken: bool) -> None:  # noqa: FBT001
+def test_a_policy_is_broken_by_what_lives_for_less(left: int, broken: bool) -> None:
     assert retirement.breaks(LifePolicy(30, "warn"), DYING, END - timedelta(days=left)) is broken
 
 

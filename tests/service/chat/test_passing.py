@@ -229,6 +229,14 @@ class TestHostileServers:
             ask(client)
         assert limited.value.response.headers.get("retry-after") == told
 
+    @pytest.mark.parametrize(("secret", "told"), [("EMPTY", "It is EMPTY"), ('sk-"quoted"-key', "It is [secret]")])
+    def test_secrets_are_taken_out_of_answers_and_mere_words_are_not(
+            self, client: OpenAI, tenant: Tenant, receiver: Receiver, secret: str, told: str) -> None:
+        store(tenant, "openai", base_url=f"{receiver.url}/v1", secret=secret)
+        receiver.answers = [answers({"model": "internal", "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"It is {secret}"}}]})]
+        assert ask(client).choices[0].message.content == told
+
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500])
     def test_a_secret_that_is_echoed_is_not_told(self, client: OpenAI, hostile: Receiver, status: int) -> None:
         error = {"message": f"Bearer {SECRET}", "code": SECRET, "param": SECRET, "type": SECRET}
@@ -314,7 +322,7 @@ class TestCallersThatLeave:
             if streamed:
                 await response.prepare(request)
                 await response.write(chunk("Hi"))
-            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - nothing else tells
                 await asyncio.sleep(0.01)
             left.set()
             return response

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,6 @@ def test_child_ends_with_its_parent(on_sigterm: str, code: int) -> None:
 
 
 def test_number_that_names_no_pipe_is_ignored() -> None:
-    with open(os.devnull) as file, child("lambda *_: sys.exit(7)", file.fileno()) as process:  # noqa: PTH123
+    with Path(os.devnull).open() as file, child("lambda *_: sys.exit(7)", file.fileno()) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 7

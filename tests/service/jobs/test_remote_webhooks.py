@@ -113,6 +113,7 @@ class TestRefusal:
     @pytest.mark.parametrize("spoil", [
         {"webhook-id": ""}, {"webhook-id": "wh_2"}, {"webhook-timestamp": ""}, {"webhook-timestamp": "soon"},
         {"webhook-timestamp": "1e9"}, {"webhook-timestamp": "-5"}, {"webhook-timestamp": "9" * 5000},
+        {"webhook-timestamp": "9" * 400},
         {"webhook-signature": ""}, {"webhook-signature": "v1,"}, {"webhook-signature": "v1a,abc"},
         {"webhook-signature": "v1,AAAA"}, {"webhook-signature": "v1," + "x" * 5000},
     ])

@@ -144,6 +144,11 @@ class TestOne:
         assert tenant.client.get(f"{JOBS}/ftjob-old").json()["successors"] == []
         assert len(tenant.client.get(JOBS).json()["data"]) == 1
 
+    def test_a_dry_run_judges_the_credential_that_is_named(self, tenant: Tenant) -> None:
+        old_job(tenant)
+        planned = again(tenant, "ftjob-old", dry_run=True, credential="theirs")
+        assert "credential_does_not_fit" in {each["code"] for each in planned["reasons"]}
+
     def test_the_mapping_is_offered_or_promised(self, tenant: Tenant) -> None:
         old_job(tenant)
         offered = again(tenant, "ftjob-old")

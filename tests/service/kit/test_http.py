@@ -35,7 +35,7 @@ def test_a_clients_own_id_is_short_ascii(app_client: TestClient, sent: str, stat
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_body_that_is_too_large_is_refused(tenant: Tenant, declared: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_body_that_is_too_large_is_refused(tenant: Tenant, declared: bool) -> None:
     size = settings().max_body_bytes + 1
     body: Any = b" " * size if declared else iter([b" " * 65_536] * (size // 65_536 + 1))
     answer = tenant.client.post("/v1/webhook_endpoints", content=body, headers={"content-type": "application/json"})

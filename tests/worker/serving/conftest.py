@@ -113,7 +113,7 @@ class Running:
 def running(*arguments: str, secret: str | None = None) -> Iterator[Running]:
     """A server that ends because its parent's end of the pipe does: with this block, or with the test process."""
     reading, writing = os.pipe()
-    environment = {**os.environ, "TUNEWORKS_PARENT_FD": str(reading)}  # noqa: TID251  # all of ours, and one more
+    environment = {**os.environ, "TUNEWORKS_PARENT_FD": str(reading)}  # all of ours, and one more
     if secret:
         environment["TUNEWORKS_SERVING_TOKEN"] = secret
     command = [sys.executable, "-m", "worker.serving", "--port", "0", "--threads", "1", *arguments]

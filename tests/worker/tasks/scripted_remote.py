@@ -194,7 +194,7 @@ class ScriptedRemote:
         self._after(self._fate("find"))
         return tuple(each.job for each in self.server.made_for(key) if each.listed)
 
-    def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:  # noqa: ARG002 - two, always
+    def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:
         self._after(self._fate("jobs"))
         listed = [each.job for each in reversed(self.server.trainings.values()) if each.listed]
         start = next((place + 1 for place, job in enumerate(listed) if job.id == after), 0)

@@ -50,10 +50,10 @@ class Odd:
     points: list[RemoteCheckpoint] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def files(self, *, after: str | None, limit: int) -> Page[RemoteFile]:  # noqa: ARG002 - as the seam has it
+    def files(self, *, after: str | None, limit: int) -> Page[RemoteFile]:
         return self.listed.pop(0) if len(self.listed) > 1 else self.listed[0]
 
-    def jobs(self, *, after: str | None, limit: int) -> Page[RemoteJob]:  # noqa: ARG002 - as the seam has it
+    def jobs(self, *, after: str | None, limit: int) -> Page[RemoteJob]:
         return Page(tuple(self.told), None)
 
     def models(self) -> tuple[RemoteModel, ...]:
@@ -63,11 +63,11 @@ class Odd:
         self.asked.append(file_id)
         yield from self.chunks
 
-    def events(self, job_id: str, *, until: str | None) -> tuple[RemoteEvent, ...]:  # noqa: ARG002 - as the seam has it
+    def events(self, job_id: str, *, until: str | None) -> tuple[RemoteEvent, ...]:
         self.asked.append(job_id)
         return tuple(self.lines)
 
-    def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:  # noqa: ARG002 - as the seam has it
+    def checkpoints(self, job_id: str) -> tuple[RemoteCheckpoint, ...]:
         return tuple(self.points)
 
     def close(self) -> None: ...
@@ -183,3 +183,10 @@ def test_doubled_jobs_and_files_come_once(home: Home, odd: Odd) -> None:
     assert (done["counts"]["files"]["imported"], done["counts"]["jobs"]["imported"]) == (2, 1)
     with transaction(home.tenant.scope) as session:
         assert session.connection().exec_driver_sql("select count(*) from jobs").scalar_one() == 1
+
+
+def test_lists_longer_than_a_statement_takes_parameters_are_taken_whole(home: Home, odd: Odd) -> None:
+    odd.listed = [Page(tuple(a_file(f"file-{number}") for number in range(9_000)), None)]
+    odd.names = [f"ft:{number}" for number in range(9_000)]
+    counts = home.bring(dry_run=True)["counts"]
+    assert (counts["files"]["found"], counts["models"]["found"]) == (9_000, 9_000)

@@ -16,6 +16,7 @@ from tests.worker.tasks.homecoming import Home, found_home, killing
 from tests.worker.tasks.running import work_off
 from worker.app import Running
 from worker.tasks import imports
+from worker.tasks.remote_results import decoded
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -418,10 +419,10 @@ def test_both_ends_are_events(home: Home) -> None:
 @pytest.mark.parametrize("content", [b"step,train_loss\n1,0.5\n", b"", b"\xff\xfe"])
 def test_result_files_are_read_whether_the_server_wraps_them_or_not(content: bytes) -> None:
     wrapped = base64.b64encode(content)
-    assert imports.decoded(content) == content
+    assert decoded(content) == content
     if b"," in content:
-        assert imports.decoded(wrapped) == content
-        assert imports.decoded(base64.encodebytes(content)) == content
+        assert decoded(wrapped) == content
+        assert decoded(base64.encodebytes(content)) == content
 
 
 

@@ -412,7 +412,7 @@ class TestCutOff:
 
     @pytest.mark.parametrize(("is_cancelled", "status"), [(False, JobStatus.FAILED), (True, JobStatus.CANCELLED)])
     def test_what_goes_on_there_ends_here_and_says_where_to_look(self, paying: PayingHouse, status: JobStatus,
-                                                                 is_cancelled: bool) -> None:  # noqa: FBT001
+                                                                 is_cancelled: bool) -> None:
         job_id, _ = paying.sent()
         self.delete(paying)
         if is_cancelled:

@@ -81,7 +81,7 @@ class Submission(RuleBasedStateMachine):
         self.server.script["thawed"].append(meanwhile)
 
     @rule(lists=st.booleans())
-    def lists_lag(self, lists: bool) -> None:  # noqa: FBT001 - drawn
+    def lists_lag(self, lists: bool) -> None:
         self.server.lists_new_jobs = lists
 
     @rule()
@@ -90,7 +90,7 @@ class Submission(RuleBasedStateMachine):
 
     @precondition(lambda self: self.followed() is not None)
     @rule(known=st.booleans())
-    def the_followed_job_vanishes_or_comes_back(self, known: bool) -> None:  # noqa: FBT001 - drawn
+    def the_followed_job_vanishes_or_comes_back(self, known: bool) -> None:
         training = self.followed()
         assert training is not None
         training.known = known

@@ -149,7 +149,7 @@ def test_the_command_does_not_outlive_who_started_it(make_run: MakeRun) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "worker.training", str(run.directory)],
         pass_fds=[reading],
-        env=os.environ | {PARENT_FD_VARIABLE: str(reading)},  # noqa: TID251  # all of ours, and one more
+        env=os.environ | {PARENT_FD_VARIABLE: str(reading)},  # all of ours, and one more
         stderr=subprocess.DEVNULL,
     )
     os.close(reading)
@@ -173,7 +173,7 @@ def test_two_processes_learn_what_one_learns(make_run: MakeRun) -> None:
         text=True,
         timeout=120,
         pass_fds=[reading],
-        env=os.environ | {PARENT_FD_VARIABLE: str(reading)},  # noqa: TID251  # all of ours, and one more
+        env=os.environ | {PARENT_FD_VARIABLE: str(reading)},  # all of ours, and one more
     )
     os.close(reading)
     os.close(writing)

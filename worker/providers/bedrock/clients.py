@@ -14,14 +14,14 @@ _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 @cache
 def _loader() -> Any:
     """The descriptions of AWS's services, read once a process: Bedrock's alone is some megabytes."""
-    from botocore.loaders import Loader  # noqa: PLC0415 - an extra of its own, and slow to import
+    from botocore.loaders import Loader  # an extra of its own, and slow to import
 
     return Loader(include_default_search_paths=True)
 
 
 def _session() -> Any:
     """A session that reads neither files nor profiles of whoever runs this process."""
-    from botocore.session import Session  # noqa: PLC0415
+    from botocore.session import Session
 
     nowhere = (None, None, os.devnull, None)
     session = Session(session_vars={"config_file": nowhere, "credentials_file": nowhere,
@@ -36,7 +36,7 @@ def _config() -> Any:
     The signature is named because AWS_BEARER_TOKEN_BEDROCK in the environment would take the credential's place: the
     tenant's jobs would run, and be paid, in the house's own account.
     """
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config
 
     return Config(signature_version="v4", retries={"total_max_attempts": 1, "mode": "standard"},
                   connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, proxies={},
@@ -60,6 +60,6 @@ def open_clients(credential: OpenCredential) -> tuple[Any, Any]:
 
 
 def _s3_config(base_url: str | None) -> Any:
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config
 
     return Config(signature_version="s3v4", s3={"addressing_style": "path" if base_url else "auto"})

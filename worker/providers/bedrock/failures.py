@@ -1,5 +1,6 @@
 """What AWS's errors come to, in one place: was anything made, may it be asked again, does the door still open."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -84,4 +85,4 @@ def _patience(meta: object) -> float | None:
         seconds = float(str(asked))
     except ValueError:
         return None
-    return min(max(seconds, 0.0), 3600.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), 3600.0)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -37,6 +38,7 @@ _PREPARED_SECONDS = 15.0
 """Files that took longer to prepare are used by the next try: little time may pass between a caller's note that it is
 about to ask and the asking."""
 _LARGEST_METRICS = 64 * 1024 * 1024
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Bedrock:
@@ -120,7 +122,7 @@ class Bedrock:
             found += [job for one in told if one.get("jobName") == wanted and (job := reading.job(one))]
             if after is None:
                 break
-        return tuple(sorted(found, key=lambda job: (job.created_at is None, job.created_at)))
+        return tuple(sorted(found, key=lambda job: job.created_at or _LAST))
 
     def jobs(self, *, after: str | None = None, limit: int = 100) -> Page[RemoteJob]:
         told, token = self._listed(sortBy="CreationTime", sortOrder="Descending", maxResults=min(max(limit, 1), 1000),
@@ -178,10 +180,10 @@ class Bedrock:
         self._ask("stopping a job", self._bedrock.stop_model_customization_job, jobIdentifier=job_id)
         return RemoteJob(id=job_id, status="Stopping", state=RemoteState.RUNNING)
 
-    def pause(self, job_id: str) -> RemoteJob:  # noqa: ARG002
+    def pause(self, job_id: str) -> RemoteJob:  # noqa: ARG002 - it can no job's
         raise Refused("pause_not_supported", "Bedrock cannot pause a job; it can be cancelled.")
 
-    def resume(self, job_id: str) -> RemoteJob:  # noqa: ARG002
+    def resume(self, job_id: str) -> RemoteJob:  # noqa: ARG002 - it can no job's
         raise Refused("resume_not_supported", "Bedrock cannot pause a job, nor resume one.")
 
     def files(self, *, after: str | None = None, limit: int = 1000) -> Page[RemoteFile]:

@@ -13,9 +13,8 @@ from service import commands
 from service.catalog.base_models import BaseModelEntry
 from service.datasets.analysis.report import TokenStats
 from service.datasets.analysis.trained import TrainedSums
-from service.settings import child_environment
+from service.settings import bare_environment
 from worker.providers.base import Unavailable
-from worker.providers.local.processes import SECRETS
 
 _log = logging.getLogger(__name__)
 
@@ -69,9 +68,8 @@ class _Source:
 
 def _run(command: list[str], source: _Source) -> Iterator[bytes]:
     """What the process tells, while a thread feeds it. It is gone when this ends, however it ends."""
-    environment = child_environment(**dict.fromkeys((f"TUNEWORKS_{name}" for name in SECRETS), None))
     with tempfile.TemporaryFile() as said, subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment) as process:
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=bare_environment()) as process:
         feeder = threading.Thread(target=source.feed, args=(process,), daemon=True, name="feeder")
         feeder.start()
         try:

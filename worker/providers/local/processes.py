@@ -12,13 +12,11 @@ from pathlib import Path
 import psutil
 
 from service.jobs.plans import TrainingPlan
-from service.settings import child_environment
+from service.settings import WITHHELD, bare_environment
 from worker.providers.local.runs import base_model
 from worker.training import plan as orders
 
-SECRETS = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS",
-           "KEK_FILE", "KEK_COMMAND")
-"""What a training process has no business with."""
+SECRETS = WITHHELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,7 @@ def start(run: Path, lock: int, plan: TrainingPlan) -> Process:
     """The training process, or, where the base model is not on this machine yet, the process that fetches it."""
     is_fetching = not (base_model(plan) / "config.json").exists()
     ours, theirs = os.pipe()
-    withheld = dict.fromkeys((f"TUNEWORKS_{name}" for name in SECRETS), None)
-    environment = child_environment(**withheld, **{orders.PARENT_FD_VARIABLE: str(ours),
-                                                   "TOKENIZERS_PARALLELISM": "false"})
+    environment = bare_environment(**{orders.PARENT_FD_VARIABLE: str(ours), "TOKENIZERS_PARALLELISM": "false"})
     with (run / "training.log").open("ab") as log:
         popen = subprocess.Popen(_fetching(plan) if is_fetching else _training(run), stdin=subprocess.DEVNULL,
                                  stdout=log, stderr=log, env=environment, start_new_session=True,

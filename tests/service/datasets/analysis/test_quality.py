@@ -23,8 +23,8 @@ def _summaries(examples: list[list[Said]]) -> dict[str, Summary]:
 
 def _judge(examples: list[list[Said]], *, duplicates: Duplicates | None = None, lines: int | None = None,
            form: str = "chat") -> tuple[Quality, Privacy]:
-    return judge(_summaries(examples), tokens=None, duplicates=duplicates or Duplicates(), counts={},
-                 examples=len(examples), format=form, lines=lines)
+    return judge(_summaries(examples), duplicates=duplicates or Duplicates(), examples=len(examples), format=form,
+                 lines=lines)
 
 
 def _good(count: int) -> list[list[Said]]:
@@ -59,7 +59,7 @@ class TestScore:
         assert [advice.kind for advice in quality.advice] == ["no_examples"]
 
     def test_nothing_measured_is_judged_too(self) -> None:
-        quality, _ = judge({}, tokens=None, duplicates=None, counts={}, examples=5, format=None)
+        quality, _ = judge({}, duplicates=None, examples=5, format=None)
         assert 0 <= quality.score <= 100
 
     @pytest.mark.parametrize(("part", "worse"), [

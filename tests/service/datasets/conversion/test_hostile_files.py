@@ -33,7 +33,7 @@ class TestCut:
     @settings(max_examples=100, deadline=None)
     @given(st.lists(JSON, max_size=5), st.integers(1, 40), st.sampled_from([None, 1]), st.booleans())
     def test_its_elements_are_those_of_the_whole_wherever_the_chunks_end(
-            self, value: list[Any], size: int, indent: int | None, ascii_: bool) -> None:  # noqa: FBT001
+            self, value: list[Any], size: int, indent: int | None, ascii_: bool) -> None:
         data = json.dumps(value, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
         cut = [each for each in containers._cut(pieces(data, size)) if isinstance(each, bytes)]
         assert [json.loads(each) for each in cut] == json.loads(data)

@@ -22,7 +22,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SAID, inner, max_size=3), max_leaves=6)
 
 
-def back(path: Path, lines: list[bytes], format: str) -> tuple[list[bytes], list[str]]:  # noqa: A002
+def back(path: Path, lines: list[bytes], format: str) -> tuple[list[bytes], list[str]]:
     """The lines out and in again, and why lines were left out."""
     left_out: list[str] = []
     count = exporting.export(iter(lines), format, path, skip=lambda _, why: left_out.append(why))
@@ -62,7 +62,7 @@ class TestRoundTrips:
     @pytest.mark.parametrize("format", ["alpaca", "csv", "sharegpt", "parquet"])
     @given(asked=SAID, answered=SAID, system=SAID | st.none())
     @MANY
-    def test_one_question_and_its_answer(self, tmp_path: Path, format: str, asked: str, answered: str,  # noqa: A002
+    def test_one_question_and_its_answer(self, tmp_path: Path, format: str, asked: str, answered: str,
                                          system: str | None) -> None:
         example = single(asked, answered, system)
         lines, left_out = back(tmp_path / f"x.{format}", [json.dumps(example).encode()], format)
@@ -72,7 +72,7 @@ class TestRoundTrips:
     @pytest.mark.parametrize("format", ["sharegpt", "parquet"])
     @given(made=talks())
     @MANY
-    def test_tools_come_back_to_the_letter_and_so_do_arguments(self, tmp_path: Path, format: str, made: Any) -> None:  # noqa: A002
+    def test_tools_come_back_to_the_letter_and_so_do_arguments(self, tmp_path: Path, format: str, made: Any) -> None:
         talk, tools = made
         example = f'{json.dumps(talk)[:-1]}, "tools": {tools}}}'
         [line], _ = back(tmp_path / f"x.{format}", [example.encode()], format)
@@ -83,7 +83,7 @@ class TestRoundTrips:
     @pytest.mark.parametrize("format", ["sharegpt", "parquet", "alpaca", "csv"])
     @given(example=chats())
     @MANY
-    def test_any_valid_chat_comes_back_as_it_was_or_is_refused(self, tmp_path: Path, format: str, example: Any) -> None:  # noqa: A002
+    def test_any_valid_chat_comes_back_as_it_was_or_is_refused(self, tmp_path: Path, format: str, example: Any) -> None:
         lines, left_out = back(tmp_path / f"x.{format}", [json.dumps(example).encode()], format)
         assert len(lines) + len(left_out) == 1
         if lines:
@@ -130,7 +130,7 @@ class TestRefusals:
         ({}, {"parallel_tool_calls": False}, "no place for parallel_tool_calls"),
         ({}, {"functions": [{"name": "f"}]}, "no place for functions"),
         ({}, {"zzz": 1}, "no place for a key that OpenAI's format does not have")])
-    def test_what_would_be_lost_is_refused(self, tmp_path: Path, format: str, message: Any, rest: Any,  # noqa: A002
+    def test_what_would_be_lost_is_refused(self, tmp_path: Path, format: str, message: Any, rest: Any,
                                            why: str) -> None:
         example = {"messages": [ASKED, {"role": "assistant", "content": "b", **message}], **rest}
         assert back(tmp_path / "x", [json.dumps(example).encode()], format) == ([], [why])
@@ -146,7 +146,7 @@ class TestRefusals:
     @given(line=st.binary(max_size=40) | JSON.map(lambda value: json.dumps({"messages": value}).encode())
            | JSON.map(lambda value: json.dumps({"messages": [{"role": "assistant", "tool_calls": value}]}).encode()))
     @MANY
-    def test_no_line_stops_an_export(self, tmp_path: Path, format: str, line: bytes) -> None:  # noqa: A002
+    def test_no_line_stops_an_export(self, tmp_path: Path, format: str, line: bytes) -> None:
         assume(line.strip())
         left_out: list[str] = []
         count = exporting.export(iter([line]), format, tmp_path / "x", skip=lambda _, why: left_out.append(why))

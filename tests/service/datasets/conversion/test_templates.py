@@ -7,6 +7,7 @@ import pytest
 from service.datasets.conversion import mapping
 from service.datasets.conversion.examples import Unconvertible
 from service.datasets.conversion.mapping import InvalidMapping, Mapping
+from service.datasets.conversion.reading import CannotBeConverted
 from tests.service.datasets.conversion.converting import TOOLS, A, Convert, Q, convert_fixture
 
 __all__ = ["convert_fixture"]
@@ -32,8 +33,6 @@ class TestTemplates:
                 read({"q": "x", "b": "a"}, user=reaching, assistant="{b}")
 
     def test_an_unknown_column_is_told_with_those_there_are(self, convert: Convert) -> None:
-        from service.datasets.conversion.reading import CannotBeConverted  # noqa: PLC0415 - used here alone
-
         with pytest.raises(CannotBeConverted, match=r"There is no column 'frage'\. Columns are a, q\."):
             convert(b"q,a\nq,a\n", "x.csv", mapping={"user": "{frage}", "assistant": "{a}"})
 

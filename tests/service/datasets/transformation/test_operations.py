@@ -215,7 +215,7 @@ class TestRewriting:
         '{"to": "ann.lee@contoso-mail.net"}', "[4539148803436467]", "DE89370400440532013000"]),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([
             "id", "name", "tool_calls", "content", "x"]), inner, max_size=4), max_leaves=10), st.booleans())
-    def test_redaction_keeps_json_valid_and_again_changes_nothing(self, value: Any, ascii_: bool) -> None:  # noqa: FBT001
+    def test_redaction_keeps_json_valid_and_again_changes_nothing(self, value: Any, ascii_: bool) -> None:
         def silent(_reason: str, _number: int) -> None: ...
         once = rewriting.redacted(json.dumps({"messages": value}, ensure_ascii=ascii_).encode(), silent)
         json.loads(once)

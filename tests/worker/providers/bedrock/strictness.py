@@ -30,7 +30,7 @@ def hold(value: Any, shape: Shape, at: str = "") -> None:
     checks[shape.type_name](value, shape, at)
 
 
-def need(is_so: bool, at: str, why: str) -> None:  # noqa: FBT001
+def need(is_so: bool, at: str, why: str) -> None:
     if not is_so:
         raise Breach(f"{at or 'request'}: {why}")
 

@@ -19,7 +19,8 @@ from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, Refused, RemoteError, Unavailable
 
 ODD: tuple[Any, ...] = (None, True, -1, 10**400, float("nan"), float("inf"), "", "x" * 100_000, "\x00\ud800", [],
-                        {}, [[]], {"status": 7}, datetime.min, datetime.max, b"bytes", ["s3Uri"], {"s3Uri": 5})  # noqa: DTZ901
+                        {}, [[]], {"status": 7}, datetime.min, datetime.max,  # noqa: DTZ901 - naive ones are odd too
+                        b"bytes", ["s3Uri"], {"s3Uri": 5})
 NAMES = ("jobArn", "jobName", "status", "failureMessage", "creationTime", "endTime", "outputModelName", "baseModelArn",
          "hyperParameters", "outputDataConfig", "validationDataConfig", "statusDetails", "lastModifiedTime", "new")
 
