@@ -20,7 +20,7 @@ from service.kit.database import DISPATCH, transaction
 from service.kit.encryption import EncryptionUnavailable, new_data_key
 from service.kit.keyring import new_line
 from service.kit.work import Work
-from service.settings import Settings, settings
+from service.settings import Settings, bare_environment, settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.fixtures.receiver import Receiver
 from tests.isolation.canaries import Canaries, dump_of_broker, dump_of_tables
@@ -30,8 +30,7 @@ from tests.worker.tasks.running import HANDLED
 from worker import app as tasks
 from worker import relay
 from worker.app import app as celery
-from worker.providers.local import processes
-from worker.tasks import imports, jobs, previews
+from worker.tasks import imports, jobs
 
 
 @pytest.fixture
@@ -270,8 +269,13 @@ def test_the_search_finds_what_is_there(canaries: Canaries, tenant: Tenant, post
     assert canaries.in_files(postgres.data_dir / "cluster", until=secret)
 
 
-def test_processes_that_train_count_or_render_are_given_no_secret_setting() -> None:
+def test_processes_that_read_what_tenants_made_are_given_no_secret_setting(monkeypatch: pytest.MonkeyPatch,
+                                                                           canaries: Canaries) -> None:
     secret = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
     assert len(secret) > 3
-    for withheld in (processes.SECRETS, previews._SECRETS):
-        assert secret | {"KEK_FILE", "KEK_COMMAND"} <= set(withheld)
+    for name in secret | {"KEK_FILE", "KEK_COMMAND"}:
+        monkeypatch.setenv(f"TUNEWORKS_{name}", canaries.secret(name))
+    monkeypatch.setenv("TUNEWORKS_LOG_LEVEL", "DEBUG")
+    given = bare_environment()
+    assert given["TUNEWORKS_LOG_LEVEL"] == "DEBUG"
+    assert canaries.traces("environment", str(given)) == []

@@ -2,11 +2,10 @@
 
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from openai import APIConnectionError, InternalServerError, OpenAI
+from openai import OpenAI
 
 from tests.fixtures.whole_house import chat_lines
 from tests.system.chaos_runs import ask, patiently

@@ -18,7 +18,7 @@ from service.datasets.operations import previews
 from service.datasets.operations.previews import PreviewPlan
 from service.kit.storage import ObjectMissing, StorageUnavailable, storage
 from service.kit.work import Claim, Work
-from service.settings import WITHHELD, MiB, bare_environment
+from service.settings import MiB, bare_environment
 from worker.app import Running, Transient, task, unit_of_work
 from worker.tasks.versions import scratch
 
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 _LONGEST_LINE = 4 * MiB
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
-_SECRETS = WITHHELD
 _MOST_TEXT = 400_000
 """Characters of all texts of a preview; what goes beyond is left out of the texts, never of the counts."""
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 
 from service.jobs.plans import TrainingPlan
-from service.settings import WITHHELD, bare_environment
+from service.settings import bare_environment
 from worker.providers.local.runs import base_model
 from worker.training import plan as orders
 
-SECRETS = WITHHELD
 
 
 @dataclass(frozen=True, slots=True)
