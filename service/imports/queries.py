@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from service.catalog.tables import TunedModel
@@ -11,6 +11,7 @@ from service.files.tables import File
 from service.imports.plans import Kind
 from service.imports.tables import Import, ImportItem, ImportProblem
 from service.jobs.tables import Job, RemoteAttempt
+from service.kit.database import among
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
@@ -75,7 +76,7 @@ def pending(session: Session, import_id: str, kind: Kind) -> Sequence[ImportItem
 def listed(session: Session, import_id: str, kind: Kind, names: Collection[str]) -> set[str]:
     """Which of these the import has met."""
     return set(session.scalars(select(ImportItem.remote_id).where(
-        ImportItem.import_id == import_id, ImportItem.kind == kind, _among(ImportItem.remote_id, names))))
+        ImportItem.import_id == import_id, ImportItem.kind == kind, among(ImportItem.remote_id, names))))
 
 
 def number_of_items(session: Session, import_id: str, kind: Kind) -> int:
@@ -105,20 +106,20 @@ def tuned_by_jobs(session: Session, import_id: str) -> set[str]:
 def known_files(session: Session, names: Collection[str]) -> dict[str, str]:
     """Which of these are here, under this id or another: our id of each."""
     rows = session.execute(select(File.id, File.alias).where(
-        or_(_among(File.alias, names), _among(File.id, names)), File.deleted_at.is_(None)))
+        or_(among(File.alias, names), among(File.id, names)), File.deleted_at.is_(None)))
     return _by_name(rows.all(), names)
 
 
 def known_jobs(session: Session, names: Collection[str]) -> dict[str, str]:
     """The same for jobs; those that this project made at the server are here as the jobs that they were made for."""
-    rows = session.execute(select(Job.id, Job.alias).where(or_(_among(Job.alias, names), _among(Job.id, names))))
+    rows = session.execute(select(Job.id, Job.alias).where(or_(among(Job.alias, names), among(Job.id, names))))
     made = session.execute(select(RemoteAttempt.job_id, RemoteAttempt.remote_id).where(
-        _among(RemoteAttempt.remote_id, names)))
+        among(RemoteAttempt.remote_id, names)))
     return _by_name([*made.all(), *rows.all()], names)
 
 
 def known_models(session: Session, names: Collection[str]) -> dict[str, str]:
-    rows = session.execute(select(TunedModel.id, TunedModel.name).where(_among(TunedModel.name, names)))
+    rows = session.execute(select(TunedModel.id, TunedModel.name).where(among(TunedModel.name, names)))
     return _by_name(rows.all(), names)
 
 
@@ -128,12 +129,6 @@ def organization_of(session: Session, project_id: str) -> str:
 
 def models_of_job(session: Session, job_id: str) -> Sequence[TunedModel]:
     return session.scalars(select(TunedModel).where(TunedModel.job_id == job_id)).all()
-
-
-def _among(column: Any, names: Collection[str]) -> ColumnElement[bool]:
-    """As one parameter: a server's list may be longer than a statement may have parameters."""
-    found: ColumnElement[bool] = column == any_(cast(list(names), ARRAY(Text)))
-    return found
 
 
 def _by_name(rows: Sequence[Any], names: Collection[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from service.datasets.tables.counts import TokenCount
 from service.files.tables import File
 from service.jobs.states import JobStatus
 from service.jobs.tables import Checkpoint, Job, JobEvent, Preflight, RemoteAttempt, RemoteFile
+from service.kit.database import among
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
 from service.tenants.tables import Project
@@ -202,7 +203,7 @@ def attempt(session: Session, attempt_id: str) -> RemoteAttempt | None:
 
 def attempts_by_key(session: Session, keys: Sequence[str]) -> dict[str, RemoteAttempt]:
     """What these keys were drawn for."""
-    rows = session.scalars(select(RemoteAttempt).where(RemoteAttempt.key.in_(list(keys)))).all()
+    rows = session.scalars(select(RemoteAttempt).where(among(RemoteAttempt.key, keys))).all()
     return {row.key: row for row in rows}
 
 

@@ -5,14 +5,29 @@ tenant; row-level security (see migrations/) then shows it that tenant's rows an
 are local to the transaction, so neither a pooled connection nor a transaction pooler can leak them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Engine, ForeignKey, Identity, MetaData, create_engine, event, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Identity,
+    MetaData,
+    Text,
+    any_,
+    cast,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column, sessionmaker
 
@@ -134,3 +149,9 @@ def database_now(session: Session) -> datetime:
     """The transaction's time. Time that decides anything comes from Postgres, never from a worker's clock."""
     now: datetime = session.execute(text("select now()")).scalar_one()
     return now.astimezone(UTC)
+
+
+def among(column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """`column in values` as one parameter: what a server lists may be more than a statement may have parameters."""
+    found: ColumnElement[bool] = column == any_(cast(list(values), ARRAY(Text)))
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from service.jobs import queries
 from service.jobs.operations import remote as operations
 from service.jobs.plans import RemoteOrder
 from service.jobs.states import JobStatus
@@ -50,6 +51,13 @@ def test_what_no_row_knows_is_cancelled_and_audited(paying: PayingHouse, server:
     paying.sweep()
     assert (lost.job.status, server.trainings[followed[1]].is_live) == ("cancelled", True)
     assert audited(paying.tenant) == [lost.job.id]
+
+
+def test_more_forged_keys_than_a_statement_takes_parameters_hide_no_real_one(paying: PayingHouse,
+                                                                             followed: tuple[str, str]) -> None:
+    key = paying.attempt(followed[0]).key
+    with transaction(paying.tenant.scope) as session:
+        assert list(queries.attempts_by_key(session, [*(f"forged-{number}" for number in range(70_000)), key])) == [key]
 
 
 @pytest.mark.usefixtures("followed")
