@@ -17,6 +17,7 @@ from service.kit.schemas import JSONObject
 
 _LARGEST = 2**31 - 1
 _MOST_CHECKPOINTS = 200
+_MOST_HYPERPARAMETERS, _LONGEST_NAME = 50, 64
 
 
 def mirror_job(session: Session, job: Job, seen: RemoteJob) -> None:
@@ -25,13 +26,22 @@ def mirror_job(session: Session, job: Job, seen: RemoteJob) -> None:
     chosen: JSONObject = storable(dict(seen.hyperparameters)) or {}
     if chosen:
         ours = job.method[kind].get("hyperparameters", {})
-        known = {name: value for name, value in chosen.items() if value is not None}
-        job.method = {**job.method, kind: {**job.method[kind], "hyperparameters": {**ours, **known}}}
+        job.method = {**job.method, kind: {**job.method[kind], "hyperparameters": _with_chosen(ours, chosen)}}
     if seen.trained_tokens is not None and 0 <= seen.trained_tokens < 2**63:
         job.trained_tokens = seen.trained_tokens
     if not seen.state.is_end:
         job.estimated_finish = seen.estimated_finish
     session.flush()
+
+
+def _with_chosen(ours: JSONObject, chosen: JSONObject) -> JSONObject:
+    """Names that are new are taken while there is room: a server may invent others at every look."""
+    merged = dict(ours)
+    for name, value in chosen.items():
+        has_room = len(merged) < _MOST_HYPERPARAMETERS and len(name) <= _LONGEST_NAME
+        if value is not None and (name in merged or has_room):
+            merged[name] = value
+    return merged
 
 
 def mirror_events(session: Session, job: Job, attempt: RemoteAttempt, lines: Sequence[RemoteEvent]) -> None:

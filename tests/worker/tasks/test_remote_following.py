@@ -105,6 +105,18 @@ class TestMirroring:
         assert get(paying, job_id)["method"]["supervised"]["hyperparameters"] == {
             "n_epochs": 4, "batch_size": 2, "learning_rate_multiplier": "auto"}
 
+    def test_numbers_of_ever_new_names_are_kept_up_to_a_limit(self, paying: PayingHouse,
+                                                              server: ScriptedServer) -> None:
+        job_id, remote_id = paying.sent()
+        paying.follow(job_id)
+        for look in range(3):
+            invented = {f"invented_{look}_{number}": number for number in range(40)}
+            server.move(remote_id, "running", hyperparameters={"x" * 150: 1, **invented, "n_epochs": look})
+            paying.wake(job_id)
+        kept = get(paying, job_id)["method"]["supervised"]["hyperparameters"]
+        assert (len(kept), kept["n_epochs"], kept["invented_0_39"]) == (50, 2, 39)
+        assert max(map(len, kept)) < 150
+
 
 class TestStates:
     def test_it_waits_until_the_server_says_that_it_runs(self, paying: PayingHouse, server: ScriptedServer) -> None:
