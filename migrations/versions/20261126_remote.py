@@ -97,7 +97,6 @@ def _make_files() -> None:
     sa.Column('part_ids', postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
     sa.Column('remote_file_id', sa.String(), nullable=True),
     sa.Column('state', sa.String(), server_default='uploading', nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
     *_row(),
     sa.CheckConstraint("state in ('uploading', 'uploaded', 'gone')", name=op.f('ck_remote_files_state')),
     sa.UniqueConstraint('project_id', 'file_id', 'credential_id',

@@ -252,4 +252,3 @@ class RemoteFile(Tenanted, Positioned, Base):
     part_ids: Mapped[list[str]] = mapped_column(server_default=text("'[]'"))
     remote_file_id: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default="uploading")
-    expires_at: Mapped[datetime | None]
