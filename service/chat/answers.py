@@ -8,12 +8,10 @@ from typing import Any
 import msgspec
 
 from service.chat.errors import CredentialRefused, ModelGone, RemoteUnavailable
-from service.credentials.operations import OpenCredential
+from service.credentials.operations import SHORTEST_SECRET, OpenCredential
 
 _LONGEST = 2000
 _LONGEST_WAIT = 24 * 3600
-_SHORTEST_SECRET = 8
-"""Shorter ones are words ("none", "EMPTY") that local servers take; to blank them would spoil every answer."""
 _RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT")
 """Seconds, or a date, as RFC 9110 has it."""
 _ABOUT_THE_MODEL = frozenset({"model_not_found", "model_not_available", "unsupported_model", "content_policy_violation",
@@ -59,7 +57,7 @@ def shown(answer: Mapping[str, Any], name: str, credential: OpenCredential) -> b
     """A server's object for our caller."""
     told = msgspec.json.encode({**answer, "model": name} if "model" in answer else answer)
     secret = msgspec.json.encode(credential.secret)[1:-1]  # as it would stand in JSON
-    return told.replace(secret, b"[secret]") if len(secret) >= _SHORTEST_SECRET else told
+    return told.replace(secret, b"[secret]") if len(secret) >= SHORTEST_SECRET else told
 
 
 def has_ended(chunk: Mapping[str, Any]) -> bool:

@@ -7,9 +7,16 @@ transaction, use it after: nothing here waits for a server.
 from service.credentials.operations.checking import ask_for_check, failing, record_check
 from service.credentials.operations.choosing import choose, named
 from service.credentials.operations.keeping import create, delete, update
-from service.credentials.operations.opening import OpenCredential, Signing, open_credential, webhook_keys
+from service.credentials.operations.opening import (
+    SHORTEST_SECRET,
+    OpenCredential,
+    Signing,
+    open_credential,
+    webhook_keys,
+)
 
 __all__ = [
+    "SHORTEST_SECRET",
     "OpenCredential",
     "Signing",
     "ask_for_check",

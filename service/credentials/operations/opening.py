@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from service.credentials import queries
 from service.credentials.operations.sealing import SECRET, WEBHOOK_SECRET, Owner, opened, reveal, unwrapped
 
+SHORTEST_SECRET = 8
+"""Shorter ones are words ("none", "EMPTY") that local servers take; to blank them would spoil every text."""
 _HIDDEN = "[secret]"
 
 
@@ -35,7 +37,7 @@ class OpenCredential:
     def redact(self, words: str) -> str:
         """`words` without any of the secrets: a server may repeat in its refusal what it was sent."""
         for secret in (self.secret, self.session_token, self.webhook_secret):
-            if secret:
+            if secret and len(secret) >= SHORTEST_SECRET:
                 words = words.replace(secret, _HIDDEN)
         return words
 

@@ -52,6 +52,11 @@ def test_what_a_server_repeats_of_the_secrets_is_taken_out(tenant: Tenant) -> No
     assert found.redact(f"no such key: {SECRET} ({WEBHOOK_SECRET})") == "no such key: [secret] ([secret])"
 
 
+def test_a_secret_that_is_a_mere_word_is_left_in_what_servers_say(tenant: Tenant) -> None:
+    found = opened(tenant, store(tenant, secret="token")["id"])
+    assert found.redact("Your token has expired.") == "Your token has expired."
+
+
 def test_another_tenants_credential_is_not_found(tenant: Tenant, stranger: Tenant) -> None:
     theirs = store(stranger)
     with pytest.raises(CredentialNotFound):
