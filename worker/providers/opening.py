@@ -8,7 +8,7 @@ from typing import cast
 from service.kit import addresses
 from service.settings import settings
 from worker.providers.credential import Credential
-from worker.providers.remote import AccessRefused, Remote, Unavailable
+from worker.providers.remote import AccessRefused, Remote, Unusable
 
 _CLASSES = {
     "openai": "worker.providers.openai.remote:OpenAIRemote",
@@ -21,14 +21,15 @@ _TALKERS = ("openai", "httpx2", "httpcore2", "boto3", "botocore", "s3transfer", 
 
 
 def open_remote(credential: Credential) -> Remote:
-    """Close it after use. Raises Unavailable or AccessRefused for what no request can be made with."""
+    """Close it after use. Raises Unusable or AccessRefused for what no request can be made with."""
     module, name = _CLASSES[credential.provider].split(":")
     opener = cast("Callable[..., Remote]", getattr(import_module(module), name))
     _hush()
     allow_private = settings().remote_allow_private
     if credential.provider == "bedrock":
         if credential.base_url is not None and not allow_private:  # boto3 looks at no address when it connects
-            raise Unavailable("A base URL for Bedrock needs TUNEWORKS_REMOTE_ALLOW_PRIVATE: AWS itself needs none.")
+            raise Unusable("invalid_base_url", "A base URL for Bedrock needs"
+                           " TUNEWORKS_REMOTE_ALLOW_PRIVATE: AWS itself needs none.")
         return opener(credential)
     _check(credential, allow_private=allow_private)
     return opener(credential, allow_private=allow_private)
@@ -46,7 +47,7 @@ def _check(credential: Credential, *, allow_private: bool) -> None:
         raise AccessRefused("The stored secret is empty or contains what no header can carry. Store it again.")
     if credential.base_url is None:
         if credential.provider != "openai":
-            raise Unavailable("The credential names no base URL.")
+            raise Unusable("invalid_base_url", "The credential names no base URL.")
         return
     try:
         addresses.check_url(credential.base_url, allow_private=allow_private)
@@ -54,4 +55,4 @@ def _check(credential: Credential, *, allow_private: bool) -> None:
         reason = str(invalid)
     else:
         return
-    raise Unavailable(f"The credential's base URL {reason}.")
+    raise Unusable("invalid_base_url", f"The credential's base URL {reason}.")

@@ -3,6 +3,7 @@
     RemoteError
     ├── Refused         the server said no, and nothing was made: fail the job with its code, message and param
     ├── Unavailable     nothing was made (refused connection, 429, 503 before the effect): try again later
+    │   └── Unusable    no request can be made with this installation, or with what the credential says
     ├── Ambiguous       no answer, or none that can be read: it may have been made. Never send it again: look for it
     ├── AccessRefused   the credential does not open the door any more (401, 403)
     └── Gone            the server knows nothing of that id any more
@@ -36,6 +37,7 @@ __all__ = [
     "RemoteState",
     "Source",
     "Unavailable",
+    "Unusable",
     "UploadProgress",
 ]
 Item = TypeVar("Item")
@@ -91,6 +93,14 @@ class Unavailable(RemoteError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unusable(Unavailable):
+    """Nobody can be asked until somebody mends how things are set up; `code` says what: a snake_case word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Ambiguous(RemoteError):

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -16,8 +15,8 @@ from service.kit.database import DISPATCH, transaction
 from service.kit.encryption import EncryptionUnavailable
 from service.kit.work import Claim, Work
 from worker.app import Running, Transient, task, unit_of_work
-from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Unavailable
+from worker.tasks.remote_opening import opened_remote
 
 _TRIES, _LATER = 10, timedelta(minutes=10)
 """So often it is asked soon again; from then on so long apart, until it answers or the credential is deleted."""
@@ -53,13 +52,8 @@ def check(running: Running) -> timedelta | None:
 
 
 def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:
-    try:
-        with closing(open_remote(opened)) as remote:
-            return remote.check()
-    except RemoteError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - raised again; a library may quote the header that it could not send
-        raise opened.harmless(fault) from None
+    with opened_remote(opened) as remote:
+        return remote.check()
 
 
 def _note_trouble(claim: Claim, opened: OpenCredential, trouble: RemoteError) -> timedelta | None:

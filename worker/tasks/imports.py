@@ -17,8 +17,8 @@ from service.kit.storage import StorageUnavailable, storage
 from service.kit.work import Claim, Work
 from service.settings import settings
 from worker.app import Running, Transient, task, unit_of_work
-from worker.providers.opening import open_remote
-from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, RemoteError, Unavailable
+from worker.providers.remote import AccessRefused, Ambiguous, Gone, Refused, Remote, RemoteError, Unavailable, Unusable
+from worker.tasks.remote_opening import opened_remote
 from worker.tasks.remote_results import LARGEST_RESULT, decoded
 
 _log = logging.getLogger(__name__)
@@ -41,14 +41,18 @@ def read_estate(running: Running) -> timedelta | None:
     if credential is None:
         return None
     try:
-        remote = open_remote(credential)
-    except RemoteError as unusable:
-        _fail(running, "credential_refused", str(unusable))
+        with opened_remote(credential) as remote:
+            return Reading(running, remote, credential.id).carry()
+    except RemoteError as unusable:  # it could not be opened: what is said later is dealt with while reading
+        _fail(running, _code(unusable), f"{unusable} When that is mended, go on with POST"
+              f" /v1/imports/{import_id}/resume.")
         return None
-    try:
-        return Reading(running, remote, credential.id).carry()
-    finally:
-        remote.close()
+
+
+def _code(unusable: RemoteError) -> str:
+    if isinstance(unusable, Unusable):
+        return unusable.code
+    return "credential_refused" if isinstance(unusable, AccessRefused) else "server_unreachable"
 
 
 def _fail(running: Running, code: str, message: str) -> None:

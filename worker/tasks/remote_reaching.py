@@ -11,8 +11,8 @@ from service.credentials.errors import CredentialNotFound
 from service.jobs.operations import remote_waiting
 from service.kit.encryption import EncryptionUnavailable
 from worker.app import Running, unit_of_work
-from worker.providers.opening import open_remote
 from worker.providers.remote import AccessRefused, Remote, RemoteError, Unavailable
+from worker.tasks.remote_opening import opened_remote
 
 _log = logging.getLogger(__name__)
 _TROUBLE_SECONDS = 20.0
@@ -48,11 +48,8 @@ def reaching(running: Running, credential_id: str) -> Iterator[Remote]:
     except EncryptionUnavailable as locked:
         raise Unreachable(f"Its credential cannot be read now: {locked}", _soon(_TROUBLE_SECONDS)) from None
     try:
-        server = open_remote(opened)
-        try:
+        with opened_remote(opened) as server:
             yield server
-        finally:
-            server.close()
     except AccessRefused as refused:
         with unit_of_work(running.claim) as session:
             credentials.failing(session, credential_id, str(refused))

@@ -8,13 +8,13 @@ from service.catalog import base_models
 from tests.fixtures.api import Tenant
 from tests.worker.tasks.paying_house import PayingHouse, found_house, write_catalog
 from tests.worker.tasks.scripted_remote import ScriptedServer
-from worker.tasks import remote_reaching
+from worker.tasks import remote_opening
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
     scripted = ScriptedServer()
-    monkeypatch.setattr(remote_reaching, "open_remote", scripted.open)
+    monkeypatch.setattr(remote_opening, "open_remote", scripted.open)
     return scripted
 
 

@@ -19,7 +19,7 @@ from tests.service.credentials.storing import SECRET, store
 from tests.service.jobs.building import until_somebody_waits
 from tests.worker.tasks.running import work_off
 from worker.providers.remote import Remote
-from worker.tasks import credentials
+from worker.tasks import remote_opening
 
 LISTED = {"object": "list", "data": [
     {"id": "gpt-4o-mini-2024-07-18", "object": "model", "created": 1, "owned_by": "system"},
@@ -291,14 +291,14 @@ def test_a_fault_of_ours_is_logged_without_the_secret(tenant: Tenant, credential
             raise TypeError("cannot go on") from illegal
         raise AssertionError
 
-    monkeypatch.setattr(credentials, "open_remote", clumsy)
+    monkeypatch.setattr(remote_opening, "open_remote", clumsy)
     work_off(tenant)
     with transaction(tenant.scope) as session:
         error = session.execute(text("select last_error from work_items where kind = 'credentials.check'")).scalar()
     for told in (caplog.text, str(error)):
         assert "cannot go on" in told
         assert SECRET not in told
-    monkeypatch.setattr(credentials, "open_remote", lambda _: 1 / 0)
+    monkeypatch.setattr(remote_opening, "open_remote", lambda _: 1 / 0)
     let_time_pass()
     work_off(tenant)
     assert "ZeroDivisionError" in caplog.text

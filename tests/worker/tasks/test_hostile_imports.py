@@ -21,7 +21,7 @@ from worker.providers.remote import (
     RemoteModel,
     RemoteState,
 )
-from worker.tasks import imports
+from worker.tasks import remote_opening
 
 JOBS = "/v1/fine_tuning/jobs"
 THEN = datetime(2025, 3, 1, tzinfo=UTC)
@@ -84,7 +84,7 @@ def home(tenant: Tenant, simulator: Simulator, odd: Odd, monkeypatch: pytest.Mon
         patch.setenv("TUNEWORKS_REMOTE_ALLOW_PRIVATE", "true")
         patch.setenv("TUNEWORKS_IMPORT_REQUESTS_PER_SECOND", "100000")
         settings.cache_clear()
-        patch.setattr(imports, "open_remote", lambda _: odd)
+        patch.setattr(remote_opening, "open_remote", lambda _: odd)
         yield found_home(tenant, simulator)
     settings.cache_clear()
 

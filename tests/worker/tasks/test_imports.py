@@ -15,7 +15,7 @@ from tests.remote.control import Simulator
 from tests.worker.tasks.homecoming import Home, found_home, killing
 from tests.worker.tasks.running import work_off
 from worker.app import Running
-from worker.tasks import imports
+from worker.tasks import imports, remote_opening
 from worker.tasks.remote_results import decoded
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -37,7 +37,7 @@ def _open_house(house: None) -> Iterator[None]:
 def home(_open_house: None, tenant: Tenant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Home:
     simulator.run(0)
     found = found_home(tenant, simulator)
-    monkeypatch.setattr(imports, "open_remote", found.open)
+    monkeypatch.setattr(remote_opening, "open_remote", found.open)
     return found
 
 
@@ -189,7 +189,7 @@ class TestTwice:
         assert unknown.json()["error"]["message"] == f"Could not find fine tune: {job['id']}"
         assert other.tenant.client.get(f"/v1/files/{job['training_file']}/content").status_code == 404
         assert other.tenant.client.get(JOBS, params={"after": job["id"]}).status_code == 400
-        monkeypatch.setattr(imports, "open_remote", other.open)
+        monkeypatch.setattr(remote_opening, "open_remote", other.open)
         counts = other.bring()["counts"]
         assert (counts["files"]["imported"], counts["jobs"]["imported"]) == (estate["files"], estate["jobs"])
         assert [each["id"] for each in other.all(JOBS)] == [each["id"] for each in home.all(JOBS)]
@@ -242,7 +242,7 @@ class TestKills:
             home.hurry()
         assert home.told(import_id)["status"] == "running"
         monkeypatch.undo()
-        monkeypatch.setattr(imports, "open_remote", home.open)
+        monkeypatch.setattr(remote_opening, "open_remote", home.open)
         home.carry(import_id)
         del home.calls["a new worker",]
         assert home.doubled() == {}

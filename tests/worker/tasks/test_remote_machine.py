@@ -25,7 +25,7 @@ from service.kit.database import transaction
 from service.usage.tables import LedgerEntry
 from tests.worker.tasks.paying_house import PRICE, PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer, Training
-from worker.tasks import remote_reaching
+from worker.tasks import remote_opening
 
 FATES = ["unavailable", "busy", "denied", "lost_before", "lost_after", "garbage", "killed_before", "killed_after"]
 VERBS = ["find", "cancel", "pause", "resume", "retrieve", "events", "checkpoints", "content", "jobs", "upload"]
@@ -40,7 +40,7 @@ class Submission(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.server = self.paying.server = ScriptedServer()
-        remote_reaching.open_remote = self.server.open  # type: ignore[attr-defined, assignment]
+        remote_opening.open_remote = self.server.open  # type: ignore[attr-defined, assignment]
         self.job_id = self.paying.job()
 
     # -- workers -----------------------------------------------------------------------------------------

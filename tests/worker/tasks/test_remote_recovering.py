@@ -13,12 +13,12 @@ from tests.worker.poller.attempts import live
 from tests.worker.tasks.paying_house import PayingHouse
 from tests.worker.tasks.running import work_off
 from tests.worker.tasks.scripted_remote import ScriptedServer
-from worker.tasks import credentials
+from worker.tasks import remote_opening
 
 
 @pytest.fixture
 def house(paying: PayingHouse, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> PayingHouse:
-    monkeypatch.setattr(credentials, "open_remote", server.open)
+    monkeypatch.setattr(remote_opening, "open_remote", server.open)
     work_off(paying.tenant)
     return paying
 

@@ -1,12 +1,14 @@
 """Opens the two doors at AWS with one credential, and with nothing else that lies about on this machine."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from service.credentials.operations import OpenCredential
 from worker.providers.bedrock.failures import translating
-from worker.providers.remote import Unavailable
+from worker.providers.remote import Unusable
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 
@@ -50,13 +52,25 @@ def open_clients(credential: OpenCredential) -> tuple[Any, Any]:
     try:
         session, config = _session(), _config()
     except ImportError as missing:
-        raise Unavailable("boto3 is not installed here: pip install 'tuneworks[bedrock]'.") from missing
+        raise Unusable("provider_not_installed",
+                       "boto3 is not installed here: pip install 'tuneworks[bedrock]'.") from missing
     known = {"region_name": options.get("region"), "endpoint_url": credential.base_url,
              "aws_access_key_id": options.get("access_key_id"), "aws_secret_access_key": credential.secret,
              "aws_session_token": credential.session_token}
-    with translating("opening AWS"):
+    with translating("opening AWS"), _naming(credential.base_url):
         return (session.create_client("bedrock", config=config, **known),
                 session.create_client("s3", config=config.merge(_s3_config(credential.base_url)), **known))
+
+
+@contextmanager
+def _naming(base_url: str | None) -> Iterator[None]:
+    """A base URL that is none is told as such."""
+    try:
+        yield
+    except ValueError as invalid:
+        if base_url is None:
+            raise
+        raise Unusable("invalid_base_url", "The credential's base URL is none that AWS's library takes.") from invalid
 
 
 def _s3_config(base_url: str | None) -> Any:
