@@ -55,4 +55,9 @@ class ReadCheckpoints:
     remote_id: str
 
 
-Step = ListPage | ListModels | ReadFile | ReadEvents | ReadCheckpoints
+@dataclass(frozen=True, slots=True)
+class KeepModels:
+    """Ask for nothing: keep the next of the models of whose job the server tells nothing."""
+
+
+Step = ListPage | ListModels | ReadFile | ReadEvents | ReadCheckpoints | KeepModels

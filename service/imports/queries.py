@@ -67,10 +67,10 @@ def next_item(session: Session, import_id: str, kind: Kind) -> ImportItem | None
         .order_by(ImportItem.position.desc()).limit(1))
 
 
-def pending(session: Session, import_id: str, kind: Kind) -> Sequence[ImportItem]:
+def pending(session: Session, import_id: str, kind: Kind, *, limit: int) -> Sequence[ImportItem]:
     return session.scalars(select(ImportItem).where(
         ImportItem.import_id == import_id, ImportItem.kind == kind, ImportItem.state == "pending")
-        .order_by(ImportItem.position.desc())).all()
+        .order_by(ImportItem.position.desc()).limit(limit)).all()
 
 
 def listed(session: Session, import_id: str, kind: Kind, names: Collection[str]) -> set[str]:

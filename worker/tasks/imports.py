@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 from service.credentials import operations as credentials
 from service.files.contents import Meter
 from service.imports import operations as imports
-from service.imports.plans import FoundFile, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
+from service.imports.plans import (
+    FoundFile,
+    KeepModels,
+    ListModels,
+    ListPage,
+    ReadCheckpoints,
+    ReadEvents,
+    ReadFile,
+    Step,
+)
 from service.kit.errors import ServiceError
 from service.kit.storage import StorageUnavailable, storage
 from service.kit.work import Claim, Work
@@ -109,7 +118,8 @@ class Reading:
                 return timedelta(0)
             self._calls += 1
             self._running.advance(self._calls)
-            self._pace.take()
+            if not isinstance(at, KeepModels):
+                self._pace.take()
             try:
                 step = self._take(at)
             except AccessRefused as refused:
@@ -152,6 +162,8 @@ class Reading:
             case ReadCheckpoints():
                 found = self._remote.checkpoints(step.remote_id)
                 return lambda session: imports.tell_checkpoints(session, self._id, step.item_id, found)
+            case KeepModels():
+                return lambda session: imports.keep_models(session, self._id)
 
     def _list(self, step: ListPage) -> Record:
         if step.kind == "file":
@@ -190,14 +202,14 @@ class Reading:
             raise OtherSize(f"The server sent {size:,} bytes, and its list says that it has {exact:,}.")
 
     def _not_given(self, step: Step, code: str, reason: str) -> Record:
-        if isinstance(step, ListPage | ListModels):
+        if isinstance(step, ListPage | ListModels | KeepModels):
             kind = step.kind if isinstance(step, ListPage) else "model"
             return lambda session: imports.give_up_list(session, self._id, kind, code=f"list_{code}", reason=reason)
         what = _WHAT[type(step)]
         return lambda session: imports.give_up_object(session, self._id, step.item_id, what, code=code, reason=reason)
 
     def _wait(self, step: Step, trouble: RemoteError) -> timedelta | None:
-        item_id = None if isinstance(step, ListPage | ListModels) else step.item_id
+        item_id = None if isinstance(step, ListPage | ListModels | KeepModels) else step.item_id
         with unit_of_work(self._running.claim) as session:
             return imports.wait(session, self._id, item_id, reason=str(trouble),
                                 retry_after=getattr(trouble, "retry_after", None))

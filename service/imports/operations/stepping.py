@@ -15,12 +15,13 @@ from service.files.contents import file_key
 from service.imports import queries
 from service.imports.operations.counting import count, give_up_item
 from service.imports.operations.requests import PASSING
-from service.imports.plans import ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
+from service.imports.plans import KeepModels, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
 from service.imports.tables import Import, ImportItem
 from service.kit.database import database_now
 
 MOST_WAITS = 20
 MOST_TRIES = 5
+MODELS_AT_ONCE = 200
 _LONGEST_WAIT = 300.0
 _RESULTS = "fine-tune-results"
 
@@ -42,7 +43,7 @@ def going_on(session: Session, import_id: str) -> Import | None:
 
 
 def next_step(session: Session, import_id: str) -> Step | None:
-    """The next call to the server; None when there is none, and the import is at its end then."""
+    """The next call to the server, or part of what is kept without one; None at the import's end."""
     row = going_on(session, import_id)
     if row is None:
         return None
@@ -56,7 +57,6 @@ def next_step(session: Session, import_id: str) -> Step | None:
         step = _next_reading(session, row)
         if step is not None:
             return step
-        _keep_other_models(session, row)
     _succeed(session, row)
     return None
 
@@ -71,7 +71,7 @@ def _next_reading(session: Session, row: Import) -> Step | None:
     while (item := queries.next_item(session, row.id, "job")) is not None:
         if not _is_here(session, row, item, queries.known_jobs(session, [item.remote_id])):
             return ReadCheckpoints(item.id, item.remote_id) if item.steps else ReadEvents(item.id, item.remote_id)
-    return None
+    return KeepModels() if queries.pending(session, row.id, "model", limit=1) else None
 
 
 def _is_here(session: Session, row: Import, item: ImportItem, known: dict[str, str]) -> bool:
@@ -97,15 +97,20 @@ def file_id_of(item: ImportItem) -> str:
     return f"file-{hashlib.sha256(item.id.encode()).hexdigest()[:24]}"
 
 
-def _keep_other_models(session: Session, row: Import) -> None:
-    """Models that somebody tuned and of whose job the server tells nothing."""
-    for item in queries.pending(session, row.id, "model"):
-        if item.remote_id not in queries.known_models(session, [item.remote_id]):
+def keep_models(session: Session, import_id: str) -> None:
+    """Models that somebody tuned and of whose job the server tells nothing: so many that the lease outlives it."""
+    row = going_on(session, import_id)
+    if row is None:
+        return
+    items = queries.pending(session, row.id, "model", limit=MODELS_AT_ONCE)
+    known = queries.known_models(session, [item.remote_id for item in items])
+    for item in items:
+        if item.remote_id not in known:
             catalog.register_remote_model(
                 session, project_id=row.project_id, job_id="", step=0, name=item.remote_id,
                 base_model=_base_of(item.remote_id), provider=row.provider, credential_id=row.credential_id)
         item.state = "imported"
-        count(row, "model", imported=1)
+    count(row, "model", imported=len(items))
     session.flush()
 
 

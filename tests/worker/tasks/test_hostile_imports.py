@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from service.imports.operations import stepping
 from service.kit.database import transaction
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.remote.control import Simulator
 from tests.worker.tasks.homecoming import Home, found_home
+from worker.app import Running
 from worker.providers.remote import (
     Page,
     RemoteCheckpoint,
@@ -190,3 +192,20 @@ def test_lists_longer_than_a_statement_takes_parameters_are_taken_whole(home: Ho
     odd.names = [f"ft:{number}" for number in range(9_000)]
     counts = home.bring(dry_run=True)["counts"]
     assert (counts["files"]["found"], counts["models"]["found"]) == (9_000, 9_000)
+
+
+def test_models_are_kept_a_part_at_a_time_so_that_the_lease_is_renewed(home: Home, odd: Odd,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepping, "MODELS_AT_ONCE", 10)
+    odd.names = [f"ft:gpt-4o-mini:acme::{number}" for number in range(25)]
+    import_id = home.start()
+    kept: list[int] = []
+
+    def advance(self: Running, marker: object) -> None:
+        with transaction(home.tenant.scope) as session:
+            kept.append(session.connection().exec_driver_sql("select count(*) from tuned_models").scalar_one())
+    monkeypatch.setattr(Running, "advance", advance)
+    home.step(import_id)
+    assert [number for number in kept if number] == [10, 20]
+    counts = home.told(import_id)["counts"]["models"]
+    assert (counts["found"], counts["imported"]) == (25, 25)
