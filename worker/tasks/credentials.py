@@ -11,9 +11,10 @@ from service.credentials import queries
 from service.credentials.errors import CredentialNotFound
 from service.credentials.operations import OpenCredential
 from service.jobs.operations.remote_hints import go_on
-from service.kit.database import DISPATCH, transaction
+from service.kit.database import DISPATCH, Scope, transaction
 from service.kit.encryption import EncryptionUnavailable
 from service.kit.work import Claim, Work
+from service.tenants import queries as tenants
 from worker.app import Running, Transient, task, unit_of_work
 from worker.providers.remote import AccessRefused, RemoteError, RemoteModel, Unavailable
 from worker.tasks.remote_opening import opened_remote
@@ -31,6 +32,8 @@ def check(running: Running) -> timedelta | None:
     Once it takes a credential that was failing, jobs that waited for that go on at once.
     """
     credential_id = running.claim.subject
+    if _has_left(running.claim):
+        return None
     try:
         with unit_of_work(running.claim) as session:
             opened = credentials.open_credential(session, credential_id)
@@ -49,6 +52,17 @@ def check(running: Running) -> timedelta | None:
     with unit_of_work(running.claim) as session:
         credentials.record_check(session, credential_id, status="valid", details=None, models=models)
     return None
+
+
+def _has_left(claim: Claim) -> bool:
+    """Whether the project was archived: what it shared is checked for others from now on, and its own no more."""
+    with unit_of_work(claim) as session:
+        project = tenants.project(session, claim.project_id)
+        organization_id, is_archived = project.organization_id, project.archived_at is not None
+    if is_archived:
+        with transaction(Scope.organization(organization_id)) as session:
+            credentials.hand_over_check(session, claim.subject)
+    return is_archived
 
 
 def _ask(opened: OpenCredential) -> Sequence[RemoteModel]:

@@ -4,7 +4,7 @@ A secret is readable in an OpenCredential only, which shows it to nobody who pri
 transaction, use it after: nothing here waits for a server.
 """
 
-from service.credentials.operations.checking import ask_for_check, failing, record_check
+from service.credentials.operations.checking import ask_for_check, failing, hand_over_check, record_check
 from service.credentials.operations.choosing import choose, named
 from service.credentials.operations.keeping import create, delete, update
 from service.credentials.operations.opening import (
@@ -24,6 +24,7 @@ __all__ = [
     "create",
     "delete",
     "failing",
+    "hand_over_check",
     "named",
     "open_credential",
     "record_check",

@@ -48,6 +48,18 @@ def ask_for_check(session: Session, credential: Credential) -> None:
         _stand_in(session, "")
 
 
+def hand_over_check(session: Session, credential_id: str) -> None:
+    """What the whole organization shares is checked as work of another project; the others' checks end.
+
+    For a check whose project was archived, in a transaction of the organization.
+    """
+    try:
+        shared = queries.shared_credential(session, credential_id)
+    except CredentialNotFound:
+        return
+    ask_for_check(session, shared)
+
+
 def record_check(session: Session, credential_id: str, *, status: str, details: str | None,
                  models: Sequence[Listed] | None = None) -> None:
     """Note how its server answered: 'valid', 'refused' or 'unreachable', and what it lists, if that was asked.

@@ -123,6 +123,44 @@ def test_a_refused_one_is_tried_each_hour_and_heals_without_anybody(tenant: Tena
     assert told(tenant) == ["credential.failing", "credential.recovered"]
 
 
+def archive(administrator: Administrator, tenant: Tenant) -> None:
+    path = f"/v1/organization/projects/{tenant.project_id}/archive"
+    assert administrator.client.post(path).status_code == 200
+
+
+def checks(tenant: Tenant) -> list[str]:
+    """Credentials whose check is work of this project."""
+    with transaction(tenant.scope) as session:
+        return list(session.scalars(text("select subject from work_items where kind = 'credentials.check'")))
+
+
+@pytest.mark.parametrize("answer", [403, 503])
+def test_one_of_an_archived_project_is_not_tried_any_more(tenant: Tenant, administrator: Administrator, answer: int,
+                                                          receiver: Receiver, credential_id: str) -> None:
+    receiver.answers = [answer]
+    work_off(tenant)
+    assert checks(tenant) == [credential_id]
+    archive(administrator, tenant)
+    asked = len(receiver.requests)
+    let_time_pass()
+    work_off(tenant)
+    assert (checks(tenant), len(receiver.requests)) == ([], asked)
+
+
+def test_what_an_archived_project_tried_for_all_is_tried_by_another(
+        tenant: Tenant, stranger: Tenant, administrator: Administrator, receiver: Receiver) -> None:
+    receiver.answers = [403]
+    shared = str(store(administrator.client, "compatible", base_url=f"{receiver.url}/v1")["id"])
+    work_off(tenant)
+    archive(administrator, tenant)
+    let_time_pass()
+    work_off(tenant)
+    assert (checks(tenant), checks(stranger)) == ([], [shared])
+    receiver.answers = [saying(200, LISTED)]
+    work_off(stranger)
+    assert administrator.client.get(f"/v1/organization/credentials/{shared}").json()["status"] == "valid"
+
+
 def test_one_that_was_refused_to_somebody_else_is_tried_soon_but_not_more_often_for_that(tenant: Tenant,
                                                                                          receiver: Receiver,
                                                                                          credential_id: str) -> None:
