@@ -10,7 +10,7 @@ with each claim, and every later write of that task happens behind `guard`, whic
 fence. Whoever was declared dead and comes back finds another fence there and writes nothing.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -187,15 +187,6 @@ def enqueue_all(session: Session, kind: Work, subjects: Collection[str], *, proj
     session.execute(_ENQUEUE, {"ids": [new_id("work_") for _ in ordered], "project_id": project_id,
                                "kind": kind.value, "queue": kind.queue.value, "subjects": ordered, "run_at": run_at})
     session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": kind.queue.value})
-
-
-def enqueue_each(session: Session, kind: Work, subjects: Sequence[str], *, project_id: str) -> None:
-    """The same for many subjects, in their order."""
-    rows = [{"id": new_id("work_"), "project_id": project_id, "kind": kind.value, "queue": kind.queue.value,
-             "subject": subject, "run_at": None} for subject in subjects]
-    if rows:
-        session.execute(_ENQUEUE, rows)
-        session.execute(text("select pg_notify(:channel, :queue)"), {"channel": CHANNEL, "queue": kind.queue.value})
 
 
 _HASTEN = text("""

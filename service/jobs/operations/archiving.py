@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs import queries
 from service.kit.database import Scope, within
-from service.kit.work import Work, enqueue_each
+from service.kit.work import Work, enqueue_all
 from service.tenants import operations as tenants
 from service.tenants.tables import Project
 
@@ -17,5 +17,5 @@ def archive_project(session: Session, project_id: str, *, by: str) -> Project:
     project = tenants.archive_project(session, project_id, by=by)
     with within(session, Scope.project(project.id)):
         for work, states in ((Work.SUBMIT_JOB, ["intended"]), (Work.FOLLOW_JOB, ["live"])):
-            enqueue_each(session, work, queries.attempted(session, states), project_id=project.id)
+            enqueue_all(session, work, queries.attempted(session, states), project_id=project.id)
     return project

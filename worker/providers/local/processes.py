@@ -17,7 +17,6 @@ from worker.providers.local.runs import base_model
 from worker.training import plan as orders
 
 
-
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process that this worker started for a run, and our end of the pipe whose closing tells it that we died."""
