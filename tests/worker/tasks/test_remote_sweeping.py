@@ -141,6 +141,23 @@ def test_a_double_that_was_paid_before_it_was_seen_is_in_the_books_once(paying: 
     assert paying.attempt(job_id).remote_id == remote_id
 
 
+def test_a_double_that_was_booked_and_is_followed_later_is_paid_once(paying: PayingHouse, server: ScriptedServer,
+                                                                     followed: tuple[str, str]) -> None:
+    job_id, remote_id = followed
+    server.move(remote_id, "running")
+    double = server.make(server.only.order)
+    server.move(double.job.id, "succeeded")
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert paying.ledger(job_id)[1:] == [("extra", 3_000_000)]
+    server.move(remote_id, "failed")
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    paying.wake(job_id)
+    assert (paying.status(job_id), paying.attempt(job_id).remote_id) == (JobStatus.SUCCEEDED, double.job.id)
+    assert paying.ledger(job_id)[1:] == [("extra", 3_000_000), ("settle", 0)]
+
+
 def test_what_is_still_looked_for_is_left_to_those_who_look(paying: PayingHouse, server: ScriptedServer,
                                                             followed: tuple[str, str]) -> None:
     job_id = paying.job()
