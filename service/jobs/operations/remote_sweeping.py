@@ -76,6 +76,8 @@ def _judge_attempt(session: Session, attempt_id: str, jobs: Sequence[RemoteJob])
     doomed = [remote_id for remote_id in attempt.discarded if remote_id in going]  # written down, not ended yet
     if attempt.state in {"intended", "sending", "unknown"}:
         return doomed  # it is being looked for
+    if attempt.state == "live" and not any(each.id == attempt.remote_id for each in jobs):
+        return doomed  # what is listed may be the same job under another id: a gateway shows its own, or its server's
     if attempt.state == "live":
         doomed += _keep_oldest(session, job, attempt, jobs)
     now = database_now(session)

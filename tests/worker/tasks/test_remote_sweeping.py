@@ -109,6 +109,25 @@ def test_a_younger_double_of_what_is_followed_is_cancelled(paying: PayingHouse, 
     assert paying.attempt(job_id).remote_id == remote_id
 
 
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+def test_what_may_be_the_followed_job_under_another_id_is_left_alone_until_both_are_listed(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str], status: str) -> None:
+    job_id, remote_id = followed
+    other = server.make(server.only.order)
+    server.trainings[remote_id].listed = False
+    server.move(other.job.id, status)
+    paying.wake(job_id)
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert (other.job.status, audited(paying.tenant)) == (status, [])
+    assert [kind for kind, _ in paying.ledger(job_id)] == ["hold"]
+    server.show_all()
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert not other.is_live
+    assert [kind for kind, _ in paying.ledger(job_id)] == ["hold"] + ["extra"] * (status == "succeeded")
+
+
 def test_a_double_of_what_has_succeeded_is_cancelled(paying: PayingHouse, server: ScriptedServer,
                                                      followed: tuple[str, str]) -> None:
     job_id, remote_id = followed
