@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 
 from service.jobs import queries
 from service.jobs.operations import remote as operations
+from service.jobs.operations import remote_sweeping
 from service.jobs.plans import RemoteOrder
 from service.jobs.states import JobStatus
 from service.kit.database import Scope, transaction
@@ -18,6 +19,7 @@ from service.tenants.tables import AuditEntry
 from tests.fixtures.api import Tenant
 from tests.worker.tasks.paying_house import PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer, Training
+from worker.tasks import remote_sweeping as sweeps
 
 OLD = settings().remote_orphan_seconds + 60
 
@@ -300,3 +302,49 @@ def test_a_file_that_is_deleted_here_is_deleted_there_once_no_job_needs_it(payin
     paying.pass_time(seconds=OLD)
     paying.sweep()
     assert there not in server.files
+
+
+def test_more_than_one_sweep_can_end_is_gone_on_with_by_the_next_doubles_first(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_sweeping, "MOST_ENDED", 3)
+    double = server.make(server.trainings[followed[1]].order)
+    lost = [server.make(order(paying)) for _ in range(5)]
+    ended = []
+    for _ in range(3):
+        paying.pass_time(seconds=OLD)
+        paying.sweep()
+        ended.append(sum(not each.is_live for each in lost))
+    assert not double.is_live
+    assert ended == [2, 5, 5]
+    assert server.trainings[followed[1]].is_live
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+def test_a_server_that_shows_other_doubles_at_each_look_does_not_fill_the_books(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str], status: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_sweeping, "MOST_EXTRA", 5)
+    job_id, remote_id = followed
+    for _ in range(3):
+        for _ in range(3):
+            server.move(server.make(server.trainings[remote_id].order).job.id, status)
+        paying.pass_time(seconds=OLD)
+        paying.sweep()
+        for training in server.trainings.values():
+            training.listed = training.job.id == remote_id
+    assert len(paying.attempt(job_id).discarded) == len(audited(paying.tenant)) == (5 if status == "running" else 0)
+    assert [kind for kind, _ in paying.ledger(job_id)].count("extra") == (0 if status == "running" else 5)
+    assert server.trainings[remote_id].is_live
+
+
+def test_a_list_without_end_is_not_kept_whole(paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str],
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "MOST_KEPT", 4)
+    for _ in range(20):
+        server.make(order(paying))
+    server.calls.clear()
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert (server.count("jobs"), server.count("cancel")) == (2, 4)
+    assert server.trainings[followed[1]].is_live
