@@ -36,6 +36,8 @@ from worker.tasks.remote_uploads import with_files
 _log = logging.getLogger(__name__)
 Told = TypeVar("Told")
 _NEWEST = 100
+_WITHOUT_TWINS = frozenset({"bedrock"})
+"""A key names one job there, however often it is ordered; and to list jobs costs a request for each that runs."""
 _TWINS_PAUSE = timedelta(seconds=2)
 
 
@@ -188,7 +190,7 @@ def _end_twins(running: Running, server: Remote, duty: Duty) -> tuple[bool, bool
     A look at the newest page; what it does not show is found by a sweep. Returns whether anything was found, and
     whether another one than the duty's is followed now: else that is followed all the same, however long twins take.
     """
-    if not settings().remote_sweep:
+    if not settings().remote_sweep or duty.provider in _WITHOUT_TWINS:
         return False, False
     try:
         newest = server.jobs(limit=_NEWEST).items[:_NEWEST]

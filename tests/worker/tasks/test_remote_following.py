@@ -491,3 +491,12 @@ def test_twins_without_end_are_ended_by_the_hundred_and_the_job_is_followed(payi
     paying.wake(job_id)
     assert paying.status(job_id) is JobStatus.RUNNING
     assert server.count("cancel") == 99
+
+
+@pytest.mark.parametrize(("provider", "looks"), [("openai", 1), ("compatible", 1), ("bedrock", 0)])
+def test_no_twin_is_looked_for_where_there_can_be_none(paying: PayingHouse, server: ScriptedServer, provider: str,
+                                                       looks: int) -> None:
+    job_id, _ = paying.sent()
+    paying.do("update remote_jobs set provider = :provider", provider=provider)
+    paying.follow(job_id)
+    assert (server.count("jobs"), server.count("retrieve")) == (looks, 1)
