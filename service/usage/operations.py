@@ -5,6 +5,7 @@ What a server trained beyond what was asked for is booked as extra, so that the 
 
 from typing import Literal
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -39,6 +40,17 @@ def book_extra(session: Session, *, project_id: str, job_id: str, remote_id: str
                note: str | None = None) -> bool:
     """Write down what a server's extra job under an attempt's key did cost, once; whether it is news."""
     return _write(session, project_id, job_id, f"{key}:{remote_id}", "extra", micro_dollars, note)
+
+
+def is_extra(session: Session, *, project_id: str, key: str, remote_id: str) -> bool:
+    """Whether a server's job under an attempt's key is booked as extra."""
+    return session.scalar(select(LedgerEntry.id).where(
+        LedgerEntry.project_id == project_id, LedgerEntry.key == f"{key}:{remote_id}",
+        LedgerEntry.kind == "extra")) is not None
+
+
+def count_extra(session: Session, *, job_id: str) -> int:
+    return session.scalar(select(func.count()).where(LedgerEntry.job_id == job_id, LedgerEntry.kind == "extra")) or 0
 
 
 def _write(session: Session, project_id: str, job_id: str, key: str,

@@ -178,7 +178,8 @@ class Visit:
 
     def _ask_for_check(self) -> None:
         with transaction(self._scope) as session:
-            credentials.ask_for_check(session, queries.credential(session, self.turn.credential_id))
+            credential = queries.credential(session, self.turn.credential_id)
+            credentials.ask_for_check(session, credential, seldom=True)
 
     def _mark_failing(self, details: str) -> None:
         with transaction(self._scope) as session:

@@ -36,6 +36,8 @@ from worker.tasks.remote_uploads import with_files
 _log = logging.getLogger(__name__)
 Told = TypeVar("Told")
 _NEWEST = 100
+_WITHOUT_TWINS = frozenset({"bedrock"})
+"""A key names one job there, however often it is ordered; and to list jobs costs a request for each that runs."""
 _TWINS_PAUSE = timedelta(seconds=2)
 
 
@@ -154,9 +156,11 @@ def follow(running: Running) -> timedelta | None:
         return None
     try:
         with reaching(running, duty.credential_id) as server:
-            if duty.is_young and _end_twins(running, server, duty):
+            found, is_another = _end_twins(running, server, duty) if duty.is_young else (False, False)
+            if is_another:
                 return _TWINS_PAUSE
-            return _ask(running, server, duty)
+            again = _ask(running, server, duty)
+            return _TWINS_PAUSE if found else again
     except Unreachable as trouble:
         return wait(running, duty.attempt_id, trouble)
 
@@ -180,26 +184,29 @@ def _ask(running: Running, server: Remote, duty: Duty) -> timedelta | None:
                                                 result_files=results)
 
 
-def _end_twins(running: Running, server: Remote, duty: Duty) -> bool:
+def _end_twins(running: Running, server: Remote, duty: Duty) -> tuple[bool, bool]:
     """Cancel what else was made under the job's key, while it still waits: a box in between may repeat our request.
 
-    A look at the newest page; what it does not show is found by a sweep. Returns whether anything was found.
+    A look at the newest page; what it does not show is found by a sweep. Returns whether anything was found, and
+    whether another one than the duty's is followed now: else that is followed all the same, however long twins take.
     """
-    if not settings().remote_sweep:
-        return False
+    if not settings().remote_sweep or duty.provider in _WITHOUT_TWINS:
+        return False, False
     try:
-        newest = server.jobs(limit=_NEWEST).items
+        newest = server.jobs(limit=_NEWEST).items[:_NEWEST]
     except RemoteError as trouble:
         _log.info("no look for twins of %s: %s", duty.remote_id, trouble)
-        return False
+        return False, False
     same = [job for job in newest if job.key == duty.key]
     if all(job.id == duty.remote_id for job in same):
-        return False
+        return False, False
     with unit_of_work(running.claim) as session:
         doomed = remote_sweeping.judge(session, running.claim.project_id, duty.house, same)
+        is_another = not remote.follows(session, duty.attempt_id, duty.remote_id)
     for remote_id in doomed:
+        running.advance(f"cancel:{remote_id}")
         cancel_extra(server, remote_id)
-    return bool(doomed)
+    return bool(doomed), is_another
 
 
 def _if_told(ask: Callable[[], tuple[Told, ...]]) -> tuple[Told, ...]:

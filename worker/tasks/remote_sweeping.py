@@ -1,6 +1,7 @@
 """Ends training at servers that nobody here waits for."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.jobs.operations import remote_sweeping
@@ -13,6 +14,8 @@ from worker.tasks.remote_reaching import Unreachable, cancel_extra, reaching
 
 _log = logging.getLogger(__name__)
 _MOST_PAGES = 500
+MOST_KEPT = 20_000
+"""Jobs of ours in one sweep. Without a bound, one server's list could take all of a worker's memory."""
 
 
 @task(Work.SWEEP_CREDENTIAL)
@@ -32,6 +35,7 @@ def sweep(running: Running) -> timedelta | None:
             with unit_of_work(running.claim) as session:
                 doomed = remote_sweeping.judge(session, project_id, house, seen)
             for remote_id in doomed:
+                running.advance(f"cancel:{remote_id}")
                 cancel_extra(server, remote_id)
             _erase(running, server, credential_id)
     except Unreachable as trouble:
@@ -59,8 +63,10 @@ def _ours(running: Running, server: Remote, house: str, since: datetime) -> list
     for number in range(_MOST_PAGES):
         page = server.jobs(after=after, limit=100)
         running.advance(number)
-        kept += [job for job in page.items if remote_sweeping.is_ours(job, running.claim.project_id, house)]
+        kept += [replace(job, body={}) for job in page.items
+                 if remote_sweeping.is_ours(job, running.claim.project_id, house)]
         after = page.after
-        if after is None or not any(job.created_at is None or job.created_at >= since for job in page.items):
+        is_young = any(job.created_at is None or job.created_at >= since for job in page.items)
+        if after is None or len(kept) >= MOST_KEPT or not is_young:
             break
-    return kept
+    return kept[:MOST_KEPT]

@@ -35,15 +35,20 @@ class Listed(Protocol):
     def shutdown_date(self) -> str | None: ...
 
 
-def ask_for_check(session: Session, credential: Credential) -> None:
-    """Have a worker ask its server. What the organization shares is checked as work of its oldest project."""
+def ask_for_check(session: Session, credential: Credential, *, seldom: bool = False) -> None:
+    """Have a worker ask its server. What the organization shares is checked as work of its oldest project.
+
+    `seldom`: some minutes after its last check at the earliest. For whoever sees at every look that its server answers:
+    it may do so for jobs, and refuse to list models for good.
+    """
     project_id = credential.project_id or _current_project(session) or queries.oldest_project(session)
     if project_id is None:
         return  # no project can use it yet; whoever does first finds out
     is_outside = not _current_project(session)
     if is_outside:
         _stand_in(session, project_id)
-    enqueue(session, Work.CHECK_CREDENTIAL, credential.id, project_id=project_id)
+    not_before = credential.checked_at + _SOON if seldom and credential.checked_at else None
+    enqueue(session, Work.CHECK_CREDENTIAL, credential.id, project_id=project_id, run_at=not_before)
     if is_outside:
         _stand_in(session, "")
 

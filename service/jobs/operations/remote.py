@@ -178,6 +178,12 @@ def is_live(session: Session, job: Job) -> bool:
     return attempt is not None and attempt.state == "live"
 
 
+def follows(session: Session, attempt_id: str, remote_id: str) -> bool:
+    """Whether this job of a server is the one that the attempt follows."""
+    attempt = queries.attempt(session, attempt_id)
+    return attempt is not None and attempt.remote_id == remote_id
+
+
 def request(session: Session, job: Job) -> None:
     """Have what was asked of a job passed on to where it is; its work items are held already."""
     work = Work.FOLLOW_JOB if is_live(session, job) else Work.SUBMIT_JOB

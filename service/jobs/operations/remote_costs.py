@@ -53,9 +53,12 @@ def is_paid(seen: RemoteJob) -> bool:
 def settle(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJob) -> None:
     """Write down what the attempt did cost, by the tokens that its server says it trained, or by its hours.
 
-    A server that tells no count is taken to have trained what the job's pre-flight expected.
+    A server that tells no count is taken to have trained what the job's pre-flight expected. What was booked as extra,
+    before it took the place of what was followed then, is not paid once more.
     """
     cost, note = _cost(session, job, seen)
+    if usage.is_extra(session, project_id=attempt.project_id, key=attempt.key, remote_id=seen.id):
+        cost, note = 0, f"{note}, booked before as those of an extra job: {seen.id}"
     usage.settle(session, project_id=attempt.project_id, job_id=attempt.job_id, key=attempt.key, micro_dollars=cost,
                  note=note)
 

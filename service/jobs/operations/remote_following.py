@@ -29,6 +29,7 @@ class Duty:
 
     attempt_id: str
     job_id: str
+    provider: str
     credential_id: str
     remote_id: str
     key: str
@@ -46,7 +47,7 @@ def duty(session: Session, job_id: str) -> Duty | None:
     attempt = queries.open_attempt(session, job_id) if job is not None else None
     if job is None or attempt is None or attempt.state != "live" or attempt.remote_id is None:
         return None
-    return Duty(attempt.id, job.id, attempt.credential_id, attempt.remote_id, key=attempt.key,
+    return Duty(attempt.id, job.id, attempt.provider, attempt.credential_id, attempt.remote_id, key=attempt.key,
                 house=job.organization_id, is_young=_is_young(session, attempt), wish=_wish(session, job),
                 until=attempt.followed_until)
 

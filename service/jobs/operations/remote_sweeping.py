@@ -19,8 +19,13 @@ from service.jobs.tables import Job, RemoteAttempt
 from service.kit.database import database_now
 from service.kit.work import Work, enqueue
 from service.settings import settings
+from service.usage import operations as usage
 
 DAYS = 14
+MOST_ENDED = 500
+"""So many are cancelled in one sweep, about; the next one goes on."""
+MOST_EXTRA = 1000
+"""So many are written down of one attempt: a server that shows more makes them up."""
 _FILES = 100
 """So many are erased in one sweep."""
 
@@ -37,7 +42,10 @@ def judge(session: Session, project_id: str, organization_id: str, seen: Sequenc
             by_key[str(job.key)].append(job)
     known = queries.attempts_by_key(session, list(by_key))
     doomed: list[str] = []
-    for key, jobs in by_key.items():
+    for key in sorted(by_key, key=lambda key: key not in known):
+        if len(doomed) >= MOST_ENDED:
+            break
+        jobs = by_key[key][:MOST_EXTRA]
         if key not in known:
             doomed += _judge_lost(session, project_id, organization_id, jobs)
         elif not _is_well(known[key], jobs):
@@ -76,13 +84,15 @@ def _judge_attempt(session: Session, attempt_id: str, jobs: Sequence[RemoteJob])
     doomed = [remote_id for remote_id in attempt.discarded if remote_id in going]  # written down, not ended yet
     if attempt.state in {"intended", "sending", "unknown"}:
         return doomed  # it is being looked for
+    if attempt.state == "live" and not any(each.id == attempt.remote_id for each in jobs):
+        return doomed  # what is listed may be the same job under another id: a gateway shows its own, or its server's
     if attempt.state == "live":
         doomed += _keep_oldest(session, job, attempt, jobs)
     now = database_now(session)
     extra = [each.id for each in going.values() if each.id not in attempt.discarded
              and not _counts(attempt, each, now)]
     _book_paid(session, job, attempt, jobs)
-    return doomed + remote.discard(session, job, attempt, extra)
+    return doomed + remote.discard(session, job, attempt, extra[:max(0, MOST_EXTRA - len(attempt.discarded))])
 
 
 def _counts(attempt: RemoteAttempt, seen: RemoteJob, now: datetime) -> bool:
@@ -97,9 +107,9 @@ def _counts(attempt: RemoteAttempt, seen: RemoteJob, now: datetime) -> bool:
 
 def _book_paid(session: Session, job: Job, attempt: RemoteAttempt, jobs: Sequence[RemoteJob]) -> None:
     """What was trained beyond the one that counts, before anybody saw it, has cost money: the books say so."""
-    for each in jobs:
-        if each.id == attempt.remote_id or not remote_costs.is_paid(each):
-            continue
+    paid = [each for each in jobs if each.id != attempt.remote_id and remote_costs.is_paid(each)]
+    room = MOST_EXTRA - usage.count_extra(session, job_id=job.id) if paid else 0
+    for each in paid[:max(0, room)]:
         if remote_costs.book_extra(session, attempt, job, each):
             log(session, job, [Line(f"{job.provider} trained an extra job for the same request, and it was paid:"
                                     f" {each.id}", level="warn", key=f"paid:{each.id}")])

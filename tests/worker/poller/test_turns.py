@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from service.credentials.operations import checking
 from service.credentials.tables import Credential
 from service.events.tables import Event
 from service.jobs.operations.remote_hints import go_on
@@ -281,6 +282,18 @@ class TestServerInTrouble:
         with transaction(tenant.scope) as session:
             checks = session.scalars(text("select subject from work_items where kind = 'credentials.check'")).all()
         assert checks == [credential]
+
+    @pytest.mark.usefixtures("there")
+    def test_one_that_is_taken_for_jobs_and_refused_for_models_is_not_checked_at_every_look(
+            self, tenant: Tenant, credential: str, sweep: Sweeps) -> None:
+        with transaction(tenant.scope) as session:
+            checking.record_check(session, credential, status="refused", details="403: no right to list models")
+        forget_checks(tenant)
+        sweep()
+        with transaction(tenant.scope) as session:
+            waits = session.scalars(text("select run_at - now() > interval '4 minutes' from work_items"
+                                         " where kind = 'credentials.check'")).all()
+        assert waits == [True]
 
     def test_jobs_of_a_corrected_credential_are_asked_for_at_once(
             self, tenant: Tenant, simulator: Simulator, credential: str, sweep: Sweeps, there: dict[str, str],

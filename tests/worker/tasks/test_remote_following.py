@@ -13,8 +13,8 @@ from service.jobs.states import JobStatus
 from service.kit.database import transaction
 from service.settings import settings
 from tests.worker.tasks.paying_house import PRICE, PayingHouse
-from tests.worker.tasks.scripted_remote import ScriptedServer
-from worker.providers.remote import RemoteCheckpoint, RemoteEvent
+from tests.worker.tasks.scripted_remote import ScriptedRemote, ScriptedServer
+from worker.providers.remote import Page, RemoteCheckpoint, RemoteEvent
 
 ROUTE = "/v1/fine_tuning/jobs"
 
@@ -462,3 +462,41 @@ def test_a_server_that_tells_less_is_followed_all_the_same(paying: PayingHouse, 
     server.fail(verb, trouble)
     paying.follow(job_id)
     assert paying.status(job_id) is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("how", ["refused", "lost_before", "gone"])
+def test_a_twin_that_cannot_be_ended_does_not_keep_the_job_from_being_ended(paying: PayingHouse, server: ScriptedServer,
+                                                                            how: str) -> None:
+    job_id, remote_id = paying.sent()
+    server.move(remote_id, "running")
+    twin = server.make(server.only.order)
+    post(paying, f"{job_id}/cancel")
+    server.fail("cancel", how)  # of the twin, which is ended first
+    paying.follow(job_id)
+    assert (server.trainings[remote_id].job.status, twin.is_live) == ("cancelled", True)
+    assert paying.status(job_id) is JobStatus.CANCELLED
+
+
+def test_twins_without_end_are_ended_by_the_hundred_and_the_job_is_followed(paying: PayingHouse,
+                                                                           server: ScriptedServer,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(*_: Any, **__: Any) -> Page[Any]:
+        """More than it was asked for."""
+        return Page(tuple(each.job for each in server.trainings.values()), None)
+    monkeypatch.setattr(ScriptedRemote, "jobs", listed)
+    job_id, remote_id = paying.sent()
+    for _ in range(300):
+        server.make(server.trainings[remote_id].order)
+    server.move(remote_id, "running")
+    paying.wake(job_id)
+    assert paying.status(job_id) is JobStatus.RUNNING
+    assert server.count("cancel") == 99
+
+
+@pytest.mark.parametrize(("provider", "looks"), [("openai", 1), ("compatible", 1), ("bedrock", 0)])
+def test_no_twin_is_looked_for_where_there_can_be_none(paying: PayingHouse, server: ScriptedServer, provider: str,
+                                                       looks: int) -> None:
+    job_id, _ = paying.sent()
+    paying.do("update remote_jobs set provider = :provider", provider=provider)
+    paying.follow(job_id)
+    assert (server.count("jobs"), server.count("retrieve")) == (looks, 1)

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 
 from service.jobs import queries
 from service.jobs.operations import remote as operations
+from service.jobs.operations import remote_sweeping
 from service.jobs.plans import RemoteOrder
 from service.jobs.states import JobStatus
 from service.kit.database import Scope, transaction
@@ -18,6 +19,7 @@ from service.tenants.tables import AuditEntry
 from tests.fixtures.api import Tenant
 from tests.worker.tasks.paying_house import PayingHouse
 from tests.worker.tasks.scripted_remote import ScriptedServer, Training
+from worker.tasks import remote_sweeping as sweeps
 
 OLD = settings().remote_orphan_seconds + 60
 
@@ -109,6 +111,25 @@ def test_a_younger_double_of_what_is_followed_is_cancelled(paying: PayingHouse, 
     assert paying.attempt(job_id).remote_id == remote_id
 
 
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+def test_what_may_be_the_followed_job_under_another_id_is_left_alone_until_both_are_listed(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str], status: str) -> None:
+    job_id, remote_id = followed
+    other = server.make(server.only.order)
+    server.trainings[remote_id].listed = False
+    server.move(other.job.id, status)
+    paying.wake(job_id)
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert (other.job.status, audited(paying.tenant)) == (status, [])
+    assert [kind for kind, _ in paying.ledger(job_id)] == ["hold"]
+    server.show_all()
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert not other.is_live
+    assert [kind for kind, _ in paying.ledger(job_id)] == ["hold"] + ["extra"] * (status == "succeeded")
+
+
 def test_a_double_of_what_has_succeeded_is_cancelled(paying: PayingHouse, server: ScriptedServer,
                                                      followed: tuple[str, str]) -> None:
     job_id, remote_id = followed
@@ -139,6 +160,23 @@ def test_a_double_that_was_paid_before_it_was_seen_is_in_the_books_once(paying: 
     assert paid["extra"]["key"] == f"{paid['settle']['key']}:{double.job.id}"
     assert "trained an extra job for the same request, and it was paid" in paying.log(job_id)
     assert paying.attempt(job_id).remote_id == remote_id
+
+
+def test_a_double_that_was_booked_and_is_followed_later_is_paid_once(paying: PayingHouse, server: ScriptedServer,
+                                                                     followed: tuple[str, str]) -> None:
+    job_id, remote_id = followed
+    server.move(remote_id, "running")
+    double = server.make(server.only.order)
+    server.move(double.job.id, "succeeded")
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert paying.ledger(job_id)[1:] == [("extra", 3_000_000)]
+    server.move(remote_id, "failed")
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    paying.wake(job_id)
+    assert (paying.status(job_id), paying.attempt(job_id).remote_id) == (JobStatus.SUCCEEDED, double.job.id)
+    assert paying.ledger(job_id)[1:] == [("extra", 3_000_000), ("settle", 0)]
 
 
 def test_what_is_still_looked_for_is_left_to_those_who_look(paying: PayingHouse, server: ScriptedServer,
@@ -264,3 +302,49 @@ def test_a_file_that_is_deleted_here_is_deleted_there_once_no_job_needs_it(payin
     paying.pass_time(seconds=OLD)
     paying.sweep()
     assert there not in server.files
+
+
+def test_more_than_one_sweep_can_end_is_gone_on_with_by_the_next_doubles_first(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_sweeping, "MOST_ENDED", 3)
+    double = server.make(server.trainings[followed[1]].order)
+    lost = [server.make(order(paying)) for _ in range(5)]
+    ended = []
+    for _ in range(3):
+        paying.pass_time(seconds=OLD)
+        paying.sweep()
+        ended.append(sum(not each.is_live for each in lost))
+    assert not double.is_live
+    assert ended == [2, 5, 5]
+    assert server.trainings[followed[1]].is_live
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded"])
+def test_a_server_that_shows_other_doubles_at_each_look_does_not_fill_the_books(
+        paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str], status: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_sweeping, "MOST_EXTRA", 5)
+    job_id, remote_id = followed
+    for _ in range(3):
+        for _ in range(3):
+            server.move(server.make(server.trainings[remote_id].order).job.id, status)
+        paying.pass_time(seconds=OLD)
+        paying.sweep()
+        for training in server.trainings.values():
+            training.listed = training.job.id == remote_id
+    assert len(paying.attempt(job_id).discarded) == len(audited(paying.tenant)) == (5 if status == "running" else 0)
+    assert [kind for kind, _ in paying.ledger(job_id)].count("extra") == (0 if status == "running" else 5)
+    assert server.trainings[remote_id].is_live
+
+
+def test_a_list_without_end_is_not_kept_whole(paying: PayingHouse, server: ScriptedServer, followed: tuple[str, str],
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "MOST_KEPT", 4)
+    for _ in range(20):
+        server.make(order(paying))
+    server.calls.clear()
+    paying.pass_time(seconds=OLD)
+    paying.sweep()
+    assert (server.count("jobs"), server.count("cancel")) == (2, 4)
+    assert server.trainings[followed[1]].is_live
