@@ -39,7 +39,8 @@ def meant(session: Session, name: str) -> str:
     credential = credentials.named(session, of) if model else None
     if credential is None or credential.provider == COMPATIBLE:
         return ""
-    known = next((each for each in (model, f"{credential.provider}/{model}") if find_base_model(each)), model)
+    entries = (find_base_model(each) for each in (model, f"{credential.provider}/{model}"))
+    known = next((each.id for each in entries if each and each.provider == credential.provider), model)
     return (f"'{of}' is a credential for {credential.provider}, whose models are named without it: set 'model' to"
             f" '{known[:256]}' and 'credential' to '{of}'.")
 
