@@ -39,8 +39,8 @@ def meant(session: Session, name: str) -> str:
     credential = credentials.named(session, of) if model else None
     if credential is None or credential.provider == COMPATIBLE:
         return ""
-    entries = (find_base_model(each) for each in (model, f"{credential.provider}/{model}"))
-    known = next((each.id for each in entries if each and each.provider == credential.provider), model)
+    entries = {each: find_base_model(each) for each in (model, f"{credential.provider}/{model}")}
+    known = next((each for each, entry in entries.items() if entry and entry.provider == credential.provider), model)
     return (f"'{of}' is a credential for {credential.provider}, whose models are named without it: set 'model' to"
             f" '{known[:256]}' and 'credential' to '{of}'.")
 
