@@ -33,6 +33,18 @@ def offered(session: Session, name: str) -> tuple[BaseModelEntry, str | None] | 
     return None if found is None else (found, credential.id)
 
 
+def meant(session: Session, name: str) -> str:
+    """What to do about a name that begins with a credential's as only those of compatible servers do; else nothing."""
+    of, _, model = name.partition("/")
+    credential = credentials.named(session, of) if model else None
+    if credential is None or credential.provider == COMPATIBLE:
+        return ""
+    entries = {each: find_base_model(each) for each in (model, f"{credential.provider}/{model}")}
+    known = next((each for each, entry in entries.items() if entry and entry.provider == credential.provider), model)
+    return (f"'{of}' is a credential for {credential.provider}, whose models are named without it: set 'model' to"
+            f" '{known[:256]}' and 'credential' to '{of}'.")
+
+
 def base_model(session: Session, name: str) -> BaseModelEntry | None:
     """The base model of this name, whoever has it."""
     found = offered(session, name)

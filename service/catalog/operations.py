@@ -107,13 +107,18 @@ def resolve_for_training(session: Session, name: str, method: MethodName) -> Res
     try:
         model = resolve(session, name)
     except ModelNotFound as unknown:
-        raise ModelNotAvailable(name) from unknown
+        raise not_available(session, name) from unknown
     ended = model.base.ended(database_now(session).date())
     if ended is not None:
         raise ModelNotAvailable(name, f"{ended} GET /v1/models lists what there is.")
     if method not in model.base.methods:
         raise MethodNotAvailable(model.name, method, ", ".join(model.base.methods) or "none")
     return model
+
+
+def not_available(session: Session, name: str) -> ModelNotAvailable:
+    """What to raise for a name that means nothing here, with what may have been meant."""
+    return ModelNotAvailable(name, offers.meant(session, name))
 
 
 def check_tuning(model: ResolvedModel, tuning: TuningName) -> None:

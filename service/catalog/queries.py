@@ -1,12 +1,13 @@
 """Questions about tuned models, and about the machines that train."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.catalog.tables import ModelMapping, TrainingMachine, TrainingRate, TunedModel
+from service.kit.database import among
 from service.kit.pagination import paginate
 
 _GONE = timedelta(days=3)
@@ -53,6 +54,24 @@ def bases_in_use(session: Session) -> Sequence[str]:
     """What the project's tuned models were made of."""
     return session.scalars(select(TunedModel.base_model).where(TunedModel.deleted_at.is_(None)).distinct()
                            .order_by(TunedModel.base_model)).all()
+
+
+def bind(session: Session, credential_id: str, *, lost: Collection[str], names: Collection[str]) -> None:
+    """Have this credential lead to what those that are lost led to, as far as its server names it, or its job's result.
+
+    Not every list names checkpoints: they lie where the result of their job does.
+    """
+    orphaned = (TunedModel.kind == "remote", TunedModel.deleted_at.is_(None), among(TunedModel.credential_id, lost))
+    jobs = select(TunedModel.job_id).where(*orphaned, among(TunedModel.remote_name, names), TunedModel.job_id != "")
+    session.execute(update(TunedModel).where(
+        *orphaned, or_(among(TunedModel.remote_name, names), TunedModel.job_id.in_(jobs))).values(
+        credential_id=credential_id), execution_options={"synchronize_session": False})
+
+
+def led_to(session: Session, credential_id: str) -> int:
+    """How many of the project's tuned models this credential leads to."""
+    return session.scalars(select(func.count()).select_from(TunedModel).where(
+        TunedModel.credential_id == credential_id, TunedModel.deleted_at.is_(None))).one()
 
 
 def mapping(session: Session, mapping_id: str, *, lock: bool = False) -> ModelMapping | None:

@@ -25,7 +25,8 @@ class CredentialGone(InvalidRequest):
 
     def __init__(self, name: str, provider: str) -> None:
         super().__init__(f"The model `{name[:200]}` lies at {provider}, and the credential that led there was deleted."
-                         " Map its name to another model with POST /v1/model_mappings, or train it again.",
+                         " Store a credential for that server again (POST /v1/credentials): once it is checked, the"
+                         " model answers again. Or map its name to another model with POST /v1/model_mappings.",
                          param="model")
 
 

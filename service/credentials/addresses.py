@@ -32,6 +32,13 @@ def azure_endpoint(base_url: str | None) -> str:
     return (base_url or "").rstrip("/").removesuffix("/v1").removesuffix("/openai")
 
 
+def door(provider: str, base_url: str | None) -> str | None:
+    """Where a credential leads, the same for all that lead to one server; None where the provider's name says it."""
+    if provider == "azure":
+        return azure_endpoint(base_url)
+    return (base_url or (OPENAI_URL if provider == "openai" else "")).rstrip("/") or None
+
+
 def azure_version(options: Mapping[str, Any]) -> str:
     wanted = options.get("api_version")
     return wanted if isinstance(wanted, str) and wanted else AZURE_VERSION

@@ -52,8 +52,8 @@ class CredentialInUse(Conflict):
         super().__init__(f"Credential '{name}' cannot be deleted: {jobs} {'job is' if jobs == 1 else 'jobs are'} at its"
                          f" server, or may be ({which}), and only with it can they be followed and ended. Cancel them"
                          " (POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel) and delete it once they have ended,"
-                         " or ask with ?force=true: they then fail here, while the server may go on training them and"
-                         " charging for them.", param="credential_id")
+                         " or, if the key does not work any more, ask with ?force=true: they then fail here, while the"
+                         " server may go on training them and charging for them.", param="credential_id")
 
 
 class NameTaken(Conflict):

@@ -35,6 +35,17 @@ def works(session: Session, credential_id: str) -> bool:
     return found is not None and found.works
 
 
+def deleted(session: Session, provider: str) -> Sequence[Credential]:
+    """What the transaction's tenant had for this provider, and has no more."""
+    return session.scalars(select(Credential).where(Credential.provider == provider,
+                                                    Credential.deleted_at.is_not(None))).all()
+
+
+def is_deleted(session: Session, credential_id: str) -> bool:
+    return session.scalar(select(Credential.id).where(Credential.id == credential_id,
+                                                      Credential.deleted_at.is_not(None))) is not None
+
+
 def keep(session: Session, credential_id: str) -> bool:
     """Whether it is there still; if so, nobody deletes it before the transaction ends."""
     return session.scalar(select(Credential.id).where(Credential.id == credential_id, Credential.deleted_at.is_(None))

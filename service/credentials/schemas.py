@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
 from service.credentials.addresses import AZURE_VERSION, is_header
+from service.credentials.keys import can_sign
 from service.kit.explanations import explain
 from service.kit.schemas import Answer, JSONObject, PlainStr, Request, Timestamp
 
@@ -35,8 +36,9 @@ InAHeader = Annotated[Plain, AfterValidator(_header)]
 
 
 def _signs(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().removeprefix("whsec_").strip("="):
-        raise ValueError("must have a key behind whsec_, or anybody could sign with it")
+    if not can_sign(secret.get_secret_value()):
+        raise ValueError("must be the signing secret as the provider shows it: whsec_ and at least 16 bytes in base64"
+                         " (whsec_MDEyMzQ1Njc4OWFiY2RlZg==), or without whsec_ at least 16 characters")
     return secret
 
 
@@ -94,7 +96,8 @@ class CredentialCreate(Request):
     secret: Annotated[Secret, Field(description="The API key, or the secret access key of AWS. Never shown again.")]
     session_token: Annotated[Secret | None, Field(description="Of temporary AWS keys.")] = None
     webhook_secret: Annotated[SigningSecret | None, Field(description=(
-        "What the provider signs its webhooks with (whsec_…), to be sent to /v1/credentials/{id}/webhook."))] = None
+        "What the provider signs its webhooks with, to be sent to /v1/credentials/{id}/webhook: whsec_ and at least"
+        " 16 bytes in base64, or without whsec_ at least 16 characters."))] = None
     base_url: Annotated[URL | None, Field(description=(
         "Where the server answers; needed for azure (https://<resource>.openai.azure.com) and compatible."))] = None
     options: Options | None = None
@@ -150,10 +153,14 @@ class DeletedCredential(Answer):
     deleted: Literal[True] = True
     jobs_left: int = Field(0, description="Jobs that its server may be training still: nobody here can end them any"
                                           " more.")
+    remote_job_ids: list[str] = Field(default_factory=list, description="What the server calls these jobs, the first"
+                                                                        " 100: look for them in its account.")
     files_left: int = Field(0, description="Copies of files that lie at its server still: nobody here can erase them"
                                            " any more.")
     remote_file_ids: list[str] = Field(default_factory=list, description="What the server calls these copies, the first"
                                                                          " 100.")
+    models_left: int = Field(0, description="Tuned models that it led to: they answer again once a credential for the"
+                                            " same server is stored and checked.")
 
 
 def given(body: CredentialUpdate, field: str) -> bool:

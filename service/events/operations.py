@@ -1,7 +1,9 @@
 """Appending events, in the transaction that makes them true."""
 
+from collections.abc import Collection
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -36,3 +38,11 @@ def append_once(session: Session, type_: EventType, subject: str, *, project_id:
     if made is not None:
         enqueue(session, Work.FAN_OUT_EVENT, event_id, project_id=project_id)
     return made is not None
+
+
+def latest(session: Session, subject: str, types: Collection[EventType], *, project_id: str) -> EventType | None:
+    """Which of these happened last to a subject; None when none did."""
+    found = session.scalar(select(Event.type).where(
+        Event.project_id == project_id, Event.subject == subject, Event.type.in_([each.value for each in types]))
+        .order_by(Event.position.desc()).limit(1))
+    return EventType(found) if found is not None else None

@@ -125,6 +125,17 @@ class CredentialDoesNotFit(InvalidRequest):
                          " GET /v1/credentials.", param="credential")
 
 
+class ServerLost(InvalidRequest):
+    """A model is to be trained on, and the credential that led to it is deleted."""
+
+    code = "no_credential"
+
+    def __init__(self, name: str, provider: str) -> None:
+        super().__init__(f"The model {name} lies at {provider}, and the credential that led there was deleted. Store a"
+                         " credential for that server again (POST /v1/credentials): once it is checked, the model can"
+                         " be trained on.", param="model")
+
+
 class NotRetrainable(InvalidRequest):
     """An old job cannot be trained again as it was; `reason` is whole sentences."""
 

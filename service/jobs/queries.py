@@ -1,6 +1,7 @@
 """Questions about jobs, and about the files that they stand on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -226,12 +227,28 @@ def attempted(session: Session, states: Sequence[str]) -> Sequence[str]:
                            .order_by(RemoteAttempt.job_id)).all()
 
 
-def at_servers(session: Session, credential_id: str) -> Sequence[tuple[str, str]]:
-    """Project and id of each job that the server of this credential has or may have, oldest first."""
-    rows = session.execute(select(RemoteAttempt.project_id, RemoteAttempt.job_id).where(
-        RemoteAttempt.credential_id == credential_id, RemoteAttempt.state.in_(["sending", "unknown", "live"]))
-        .order_by(RemoteAttempt.position))
-    return [(row.project_id, row.job_id) for row in rows]
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt that has not ended, by what may be told of it to whoever sees those of all projects."""
+
+    project_id: str
+    job_id: str
+    state: str
+    remote_id: str | None
+
+    @property
+    def is_at_server(self) -> bool:
+        """Whether the server has it, or may have."""
+        return self.state != "intended"
+
+
+def open_attempts(session: Session, credential_id: str) -> list[OpenAttempt]:
+    """Those that are made with this credential, oldest first."""
+    rows = session.execute(select(
+        RemoteAttempt.project_id, RemoteAttempt.job_id, RemoteAttempt.state, RemoteAttempt.remote_id).where(
+        RemoteAttempt.credential_id == credential_id,
+        RemoteAttempt.state.in_(["intended", "sending", "unknown", "live"])).order_by(RemoteAttempt.position))
+    return [OpenAttempt(*row) for row in rows]
 
 
 def copies(session: Session, credential_id: str) -> Sequence[str]:

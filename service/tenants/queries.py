@@ -53,6 +53,11 @@ def active_project(session: Session, project_id: str) -> Project:
     return found
 
 
+def project_ids(session: Session) -> Sequence[str]:
+    """All projects of the transaction's organization, archived ones too, always in one order."""
+    return session.scalars(select(Project.id).order_by(Project.id)).all()
+
+
 def projects(session: Session, *, include_archived: bool, after: str | None,
              limit: int) -> tuple[Sequence[Project], bool]:
     query = select(Project) if include_archived else select(Project).where(Project.archived_at.is_(None))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
+from service.catalog.binding import bind_again
 from service.credentials import operations as credentials
 from service.credentials import queries
 from service.credentials.errors import CredentialNotFound
@@ -29,7 +30,7 @@ _REFUSED = timedelta(hours=1)
 def check(running: Running) -> timedelta | None:
     """One question, outside any transaction. A server that does not answer, or refuses, is asked on, though seldom.
 
-    Once it takes a credential that was failing, jobs that waited for that go on at once.
+    Once it takes a credential that was failing, or has a new secret, jobs that waited for that go on at once.
     """
     credential_id = running.claim.subject
     if _has_left(running.claim):
@@ -37,7 +38,7 @@ def check(running: Running) -> timedelta | None:
     try:
         with unit_of_work(running.claim) as session:
             opened = credentials.open_credential(session, credential_id)
-            was_failing = not queries.works(session, credential_id)
+            was_valid = queries.credential(session, credential_id).status == "valid"
     except CredentialNotFound:
         return None
     except EncryptionUnavailable as locked:
@@ -46,11 +47,12 @@ def check(running: Running) -> timedelta | None:
         models: Sequence[RemoteModel] = _ask(opened)
     except RemoteError as trouble:
         return _note_trouble(running.claim, opened, trouble)
-    if was_failing:  # before that is noted: whoever takes over from here does it again
+    if not was_valid:  # before that is noted: whoever takes over from here does it again
         with transaction(DISPATCH) as session:
             go_on(session, credential_id)
     with unit_of_work(running.claim) as session:
         credentials.record_check(session, credential_id, status="valid", details=None, models=models)
+        bind_again(session, credential_id, [model.id for model in models])
     return None
 
 

@@ -14,6 +14,8 @@ async def look_at(base_url: str | None) -> None:
     await run_in_threadpool(keyring.keyring)
     if base_url is None:
         return
+    if "?" in base_url or "#" in base_url:
+        raise UnusableBaseURL("must not contain a query or a fragment: paths are put behind it")
     try:
         await resolve_early(base_url, allow_private=settings().remote_allow_private)
     except (InvalidURL, ForbiddenAddress) as refused:

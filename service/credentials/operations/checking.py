@@ -15,7 +15,7 @@ from service.events.types import EventType
 from service.kit.database import Scope, database_now
 from service.kit.work import Work, enqueue
 
-VALID, REFUSED, UNREACHABLE = "valid", "refused", "unreachable"
+UNCHECKED, VALID, REFUSED, UNREACHABLE = "unchecked", "valid", "refused", "unreachable"
 _FAILING = frozenset({REFUSED, UNREACHABLE})
 _MOST_MODELS = 1000
 _SOON = timedelta(minutes=5)
@@ -75,12 +75,12 @@ def record_check(session: Session, credential_id: str, *, status: str, details: 
         row = queries.credential(session, credential_id, lock=True)
     except CredentialNotFound:
         return
-    before = row.status
+    was_failing = _was_failing(session, row)
     row.status, row.checked_at = status, database_now(session)
     row.status_details = _plain(details, _LONGEST_DETAILS) if details else None
     if models is not None:
         row.models = [_shown(each) for each in models[:_MOST_MODELS]]
-    if (before in _FAILING) is not (status in _FAILING):
+    if was_failing is not (status in _FAILING):
         _tell(session, row)
     session.flush()
 
@@ -103,6 +103,15 @@ def _tell(session: Session, row: Credential) -> None:
     events.append(session, type_, row.id, project_id=project_id,
                   data={"name": row.name, "provider": row.provider, "status": row.status,
                         "details": row.status_details})
+
+
+def _was_failing(session: Session, row: Credential) -> bool:
+    """A new secret is unchecked, and what was told last of the former one holds until that is."""
+    project_id = row.project_id or _current_project(session)
+    if row.status != UNCHECKED or not project_id:
+        return row.status in _FAILING
+    told = (EventType.CREDENTIAL_FAILING, EventType.CREDENTIAL_RECOVERED)
+    return events.latest(session, row.id, told, project_id=project_id) == EventType.CREDENTIAL_FAILING
 
 
 def _current_project(session: Session) -> str:

@@ -57,6 +57,8 @@ def update(session: Session, row: Credential, body: CredentialUpdate, *, by: str
         row.options = checked_options(row.provider, body.options)
     if moved:
         row.base_url = _address(row.provider, body.base_url)
+    if body.secret is not None:  # what is known is of the former one
+        row.status, row.status_details, row.checked_at = "unchecked", None, None
     row.name = body.name or row.name
     _flush(session, row.name)
     _note(session, row, "updated", by, {"changed": sorted(body.model_fields_set)})

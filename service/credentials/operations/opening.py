@@ -1,7 +1,5 @@
 """Credentials with their secrets readable, for the length of one piece of work."""
 
-import base64
-import binascii
 import json
 import traceback
 from dataclasses import dataclass, field
@@ -10,11 +8,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.credentials import queries
+from service.credentials.keys import signing_keys
 from service.credentials.operations.sealing import SECRET, WEBHOOK_SECRET, Owner, opened, reveal, unwrapped
+from service.kit import blanking
 
-SHORTEST_SECRET = 8
-"""Shorter ones are words ("none", "EMPTY") that local servers take; to blank them would spoil every text."""
-_HIDDEN = "[secret]"
+SHORTEST_SECRET = blanking.SHORTEST_SECRET
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +33,8 @@ class OpenCredential:
     "As the provider shows it, mostly whsec_… ."
 
     def redact(self, words: str) -> str:
-        """`words` without any of the secrets: a server may repeat in its refusal what it was sent."""
-        for secret in (self.secret, self.session_token, self.webhook_secret):
-            if secret and len(secret) >= SHORTEST_SECRET:
-                words = words.replace(secret, _HIDDEN)
-        return words
+        """`words` without any key: a server may repeat in its refusal what it was sent, masked or not."""
+        return blanking.without_keys(words, (self.secret, self.session_token, self.webhook_secret))
 
     def harmless(self, fault: Exception) -> Exception:
         """The fault, or in its place one that tells the same without the secrets, if it or what led to it names one."""
@@ -81,12 +76,4 @@ def webhook_keys(session: Session, credential_id: str) -> Signing | None:
     owner = Owner(row.organization_id, row.project_id)
     key = unwrapped(owner, row.data_key_id, row.kek, row.wrapped)
     shown = reveal(key, owner, row.id, WEBHOOK_SECRET, row.webhook_secret)
-    return Signing(row.id, row.organization_id, row.project_id, (_key(shown),))
-
-
-def _key(shown: str) -> bytes:
-    """Standard Webhooks: base64 after whsec_; a provider that does otherwise means the characters themselves."""
-    try:
-        return base64.b64decode(shown.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        return shown.encode()
+    return Signing(row.id, row.organization_id, row.project_id, signing_keys(shown))

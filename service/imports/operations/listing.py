@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.catalog.base_models import find_base_model
+from service.catalog.binding import bind_again
 from service.datasets.operations.storing import storable
 from service.imports import queries
 from service.imports.operations.counting import count, note
@@ -84,6 +85,8 @@ def record_models(session: Session, row: Import, models: Sequence[str]) -> None:
     names = dict.fromkeys(name for name in models[:MOST_ITEMS] if _MODEL.fullmatch(name) and (
         name in made or (_TUNED.search(name) and find_base_model(name) is None)))
     _keep(session, row, "model", {name: {} for name in names}, queries.known_models(session, names))
+    if not row.dry_run:
+        bind_again(session, row.credential_id, names)
     _move_on(session, row, "model", None, is_news=True)
 
 

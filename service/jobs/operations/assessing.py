@@ -17,6 +17,7 @@ from service.catalog.estimates import Estimate, Place, estimate
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
 from service.catalog.retirement import LifePolicy
+from service.credentials import queries as credential_queries
 from service.datasets import operations as datasets
 from service.datasets.analysis.report import Report, TokenStats
 from service.datasets.queries import reports as report_queries
@@ -99,8 +100,7 @@ def _candidate(session: Session, name: str, body: PreflightCreate, files: list[R
     try:
         model = catalog.resolve(session, name)
     except ModelNotFound:
-        gone = judging.block("model_not_available", f"Model {name} is not available for fine-tuning or does not exist.",
-                             "model")
+        gone = judging.block("model_not_available", catalog.not_available(session, name).message, "model")
         return Candidate(model=name, base_model=None, provider=None, verdict="block", reasons=[gone], tuning=None,
                          method=method.type, method_fits=False, context_length=None, training_ends=None,
                          shutdown_date=None)
@@ -126,7 +126,7 @@ def _about_provider(session: Session, model: ResolvedModel, body: PreflightCreat
     """Whether somebody can pay for it, and whether the provider does what is asked."""
     wanted = body.credential if model.name == body.model or model.base.provider != placing.LOCAL else None
     try:
-        placing.credential_for(session, model, wanted)
+        yield from _about_credential(session, placing.credential_for(session, model, wanted))
     except InvalidRequest as missing:
         yield judging.block(str(missing.code), missing.message, missing.param)
     sizes = queries.sizes(session, {file.role: file.file_id for file in files})
@@ -134,6 +134,17 @@ def _about_provider(session: Session, model: ResolvedModel, body: PreflightCreat
     for obstacle in placing.obstacles(model, body, asked_method(body), sizes, examples=examples):
         if obstacle.param != "method.type":  # which the catalog says already
             yield judging.block(obstacle.code, obstacle.message, obstacle.param)
+
+
+def _about_credential(session: Session, credential_id: str | None) -> Iterator[Reason]:
+    """One that is asked for is taken though it does not work now: the job would wait until it does."""
+    row = credential_queries.credential(session, credential_id) if credential_id is not None else None
+    if row is not None and not row.works:
+        why = {"refused": "its server refuses it", "unreachable": "its server cannot be reached"}[row.status]
+        said = f" It was told: {row.status_details}" if row.status_details else ""
+        yield judging.warn("credential_failing", f"Credential '{row.name}' does not work now: {why}, and a job waits"
+                           f" until that is mended. Update it or check it again (POST /v1/credentials/{row.id}/check)."
+                           f"{said}", "credential")
 
 
 def _day(day: object) -> str | None:

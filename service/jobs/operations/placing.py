@@ -10,7 +10,8 @@ from service.catalog.capabilities import Obstacle, Wish
 from service.catalog.methods import Method
 from service.catalog.operations import ResolvedModel
 from service.credentials import operations as credentials
-from service.jobs.errors import CredentialDoesNotFit
+from service.credentials import queries as credential_queries
+from service.jobs.errors import CredentialDoesNotFit, ServerLost
 from service.jobs.schemas.jobs import JobBody
 
 LOCAL = "local"
@@ -19,12 +20,14 @@ LOCAL = "local"
 def credential_for(session: Session, model: ResolvedModel, wanted: str | None) -> str | None:
     """Id of the credential that pays for training a model; None where this house trains it.
 
-    Raises CredentialDoesNotFit, UnknownCredential or NoCredential.
+    Raises ServerLost, CredentialDoesNotFit, UnknownCredential or NoCredential.
     """
     if model.base.provider == LOCAL:
         if wanted is not None:
             raise CredentialDoesNotFit(wanted, f"{model.name} is trained in this house, which asks for none")
         return None
+    if model.credential_id is not None and credential_queries.is_deleted(session, model.credential_id):
+        raise ServerLost(model.name, model.base.provider)
     chosen = credentials.choose(session, model.base.provider, wanted or model.credential_id)
     if model.credential_id is not None and chosen.id != model.credential_id:
         raise CredentialDoesNotFit(chosen.name, f"{model.name} lies where another credential leads")

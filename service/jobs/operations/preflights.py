@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.catalog import mappings
 from service.catalog import operations as catalog
-from service.catalog.errors import ModelNotAvailable, ModelNotFound
+from service.catalog.errors import ModelNotFound
 from service.datasets import operations as datasets
 from service.datasets.errors import TooManyCounts
 from service.jobs import queries
@@ -68,7 +68,7 @@ def _check_known(session: Session, name: str) -> None:
     try:
         catalog.resolve(session, name)
     except ModelNotFound as unknown:
-        raise ModelNotAvailable(name) from unknown
+        raise catalog.not_available(session, name) from unknown
 
 
 def ask_for_counts(session: Session, body: PreflightCreate) -> None:

@@ -70,12 +70,20 @@ def book_extra(session: Session, attempt: RemoteAttempt, job: Job, seen: RemoteJ
                             key=attempt.key, micro_dollars=cost, note=f"{note}, of an extra job: {seen.id}")
 
 
+def settle_unseen(session: Session, attempt: RemoteAttempt, job: Job) -> None:
+    """Nobody can ask any more what it did cost: book what was expected, for its server may charge it."""
+    cost, note = _expected(_candidate(session, job), job, _base(session, job), "its credential was deleted, so that"
+                           f" {job.provider} could not be told any more, and may charge for it")
+    usage.settle(session, project_id=attempt.project_id, job_id=attempt.job_id, key=attempt.key, micro_dollars=cost,
+                 note=note)
+
+
 def _cost(session: Session, job: Job, seen: RemoteJob) -> tuple[int, str]:
     base = _base(session, job)
     if _hourly(job, base) is not None:
         return _by_time(job, base, seen.finished_at)
     if seen.trained_tokens is None:
-        return _expected(_candidate(session, job), job, base)
+        return _expected(_candidate(session, job), job, base, f"{job.provider} tells no count of what it trained")
     return _by_tokens(job, base, min(max(0, seen.trained_tokens), usage.LARGEST))
 
 
@@ -96,18 +104,17 @@ def _by_tokens(job: Job, base: BaseModelEntry | None, tokens: int) -> tuple[int,
     return tokens * price.training // _MILLION, f"{tokens} tokens"
 
 
-def _expected(told: dict[str, Any], job: Job, base: BaseModelEntry | None) -> tuple[int, str]:
+def _expected(told: dict[str, Any], job: Job, base: BaseModelEntry | None, why: str) -> tuple[int, str]:
     """By the tokens of all epochs that its pre-flight counted, else by the cost that it expected."""
-    why = f"estimated by the job's pre-flight: {job.provider} tells no count of what it trained"
     tokens = _amount((told.get("billed_tokens") or {}).get("expected"))
     has_price = base is not None and base.price is not None and base.price.training is not None
     if tokens is not None and has_price:
         cost, note = _by_tokens(job, base, min(tokens, usage.LARGEST))
-        return cost, f"{note}, {why}"
+        return cost, f"{note}, estimated by the job's pre-flight: {why}"
     known = _amount((told.get("cost") or {}).get("expected"))
     if known is not None:
-        return min(known, usage.LARGEST), f"the expected cost, {why}"
-    return 0, f"{job.provider} tells no count of what it trained, and the job's pre-flight has no estimate of its cost"
+        return min(known, usage.LARGEST), f"the expected cost, estimated by the job's pre-flight: {why}"
+    return 0, f"{why}, and the job's pre-flight has no estimate of its cost"
 
 
 def _base(session: Session, job: Job) -> BaseModelEntry | None:

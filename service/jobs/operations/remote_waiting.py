@@ -45,12 +45,14 @@ def record_cut_off(session: Session, attempt_id: str) -> None:
     attempt.state, attempt.next_look_at = "ended" if was_sent else "released", None
     attempt.next_poll_at, attempt.next_follow_at = None, None
     session.flush()
-    remote_costs.release(session, attempt, "its credential was deleted" + (
-        ": what its server charges is not known here" if was_sent else ""))
+    if was_sent:
+        remote_costs.settle_unseen(session, attempt, job)
+    else:
+        remote_costs.release(session, attempt, "its credential was deleted")
     if job.status.is_terminal:
         return
-    there = (f" {job.provider} could not be told, and may train it and charge for it: look at that account for a job"
-             f" with the metadata value {attempt.key}.") if was_sent else ""
+    there = (f" {job.provider} could not be told, and may train it and charge for it: look in that account for"
+             f" {attempt.remote_id or 'a job'} with the metadata value {attempt.key}.") if was_sent else ""
     if job.cancel_requested_at is not None or queries.is_archived(session, job.project_id):
         move(session, job, JobStatus.CANCELLED, Line(f"The job was cancelled.{there}", key="cancelled", level="warn"))
     else:

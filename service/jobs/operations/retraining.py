@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.catalog import mappings
 from service.catalog import operations as catalog
-from service.catalog.errors import ModelNotAvailable, ModelNotFound
+from service.catalog.errors import ModelNotFound
 from service.catalog.operations import ResolvedModel
 from service.files import operations as files
 from service.jobs import queries
@@ -66,7 +66,7 @@ def _target(session: Session, name: str) -> ResolvedModel:
     try:
         return catalog.resolve(session, mappings.stand_in(session, name))
     except ModelNotFound as unknown:
-        raise ModelNotAvailable(name) from unknown
+        raise catalog.not_available(session, name) from unknown
 
 
 def _chosen(session: Session, body: RetrainMany) -> tuple[Sequence[Job], bool]:

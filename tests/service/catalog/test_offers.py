@@ -84,6 +84,28 @@ class TestWhatStandsInTheWay:
         checked(tenant, "openai", status="refused")
         assert "do not work now" in refusal(tenant, model="gpt-4o-mini")["message"]
 
+    def test_a_preflight_warns_of_one_that_is_asked_for_and_does_not_work(self, tenant: Tenant) -> None:
+        body = {"model": "gpt-4o-mini", "training_file": make_file(tenant), "credential": "main"}
+        for status, words in (("valid", ""), ("refused", "refuses it"), ("unreachable", "cannot be reached")):
+            checked(tenant, "openai", status=status, name=status)
+            found = tenant.client.post("/v1/fine_tuning/preflights", json=body | {"credential": status}).json()
+            told = [each for each in found["reasons"] if each["code"] == "credential_failing"]
+            assert [(each["severity"], each["param"]) for each in told] == [("warn", "credential")] * bool(words)
+            assert all(words in each["message"] and f"'{status}'" in each["message"] for each in told)
+
+    @pytest.mark.parametrize(("provider", "meant"), [("openai", "gpt-4o-mini"), ("openai", "no-such-model"),
+                                                     ("azure", "azure/gpt-4o-2024-08-06")])
+    def test_a_name_behind_that_of_another_credential_is_told_how_it_is_written(self, tenant: Tenant, provider: str,
+                                                                              meant: str) -> None:
+        checked(tenant, provider, name="one")
+        name = f"one/{meant.removeprefix('azure/')}"
+        error = refusal(tenant, model=name)
+        assert error["code"] == "model_not_available"
+        assert f"set 'model' to '{meant}' and 'credential' to 'one'" in error["message"]
+        body = {"model": name, "training_file": make_file(tenant)}
+        asked = tenant.client.post("/v1/fine_tuning/preflights", json=body)
+        assert asked.json()["error"]["message"] == error["message"]
+
     @pytest.mark.parametrize(("model", "field", "code"), [
         ("azure/gpt-4o-2024-08-06", {"suffix": "x" * 19}, "suffix_too_long"),
         ("azure/gpt-4o-2024-08-06", {"suffix": "a_b"}, "suffix_invalid"),

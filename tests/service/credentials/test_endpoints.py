@@ -92,10 +92,17 @@ class TestStoring:
         ({"secret": {"a": SECRET}}, "secret"), ({"secret": SECRET * 300}, "secret"), ({"secret": None}, "secret"),
         ({"name": "a/b"}, "name"), ({"name": ""}, "name"), ({"name": "x" * 65}, "name"),
         ({"provider": "local"}, "provider"), ({"base_url": "ftp://example.com"}, "base_url"),
-        ({"base_url": "https://user:pw@example.com"}, "base_url"), ({"options": {"region": "x"}}, "options.region"),
+        ({"base_url": "https://user:pw@example.com"}, "base_url"),
+        ({"base_url": "https://example.com/v1?"}, "base_url"),
+        ({"base_url": "https://example.com/v1?key=x"}, "base_url"), ({"base_url": "https://example.com/#"}, "base_url"),
+        ({"options": {"region": "x"}}, "options.region"),
         ({"options": {"organization": 1}}, "options.organization"), ({"options": []}, "options"),
         ({"options": {"organization": "a\r\nb: c"}}, "options.organization"),
         ({"options": {"project": "\u00e9"}}, "options.project"), ({"webhook_secret": "whsec_"}, "webhook_secret"),
+        ({"webhook_secret": "whsec_one"}, "webhook_secret"), ({"webhook_secret": "whsec_c2hvcnQ="}, "webhook_secret"),
+        ({"webhook_secret": "short-one"}, "webhook_secret"),
+        ({"webhook_secret": "whsec_not base64 at all"}, "webhook_secret"),
+        ({"webhook_secret": "whsec_not-base64-of-anything"}, "webhook_secret"),
         ({"session_token": SECRET}, "session_token"), ({"unknown": 1}, "unknown"),
     ])
     def test_what_does_not_fit_is_refused_at_its_place(self, tenant: Tenant, changes: dict[str, Any],
@@ -132,16 +139,26 @@ class TestChanging:
             assert open_credential(session, made["id"]).secret == SECRET
 
     def test_a_new_secret_takes_the_place_of_the_old_and_webhooks_stay_as_they_are(self, tenant: Tenant) -> None:
-        made = store(tenant, webhook_secret="whsec_one")
+        made = store(tenant, webhook_secret="whsec_MDEyMzQ1Njc4OWFiY2RlZg==")
         path = f"/v1/credentials/{made['id']}"
         assert tenant.client.post(path, json={"secret": "sk-another-secret-1234"}).json()["hint"] == "1234"
         with transaction(tenant.scope) as session:
             opened = open_credential(session, made["id"])
-        assert (opened.secret, opened.webhook_secret) == ("sk-another-secret-1234", "whsec_one")
+        assert (opened.secret, opened.webhook_secret) == ("sk-another-secret-1234", "whsec_MDEyMzQ1Njc4OWFiY2RlZg==")
         assert tenant.client.post(path, json={"webhook_secret": None}).json()["has_webhook_secret"] is False
         with transaction(tenant.scope) as session:
             opened = open_credential(session, made["id"])
         assert (opened.secret, opened.webhook_secret) == ("sk-another-secret-1234", None)
+
+    def test_what_was_known_of_the_former_secret_is_not_said_of_the_new_one(self, tenant: Tenant) -> None:
+        path = f"/v1/credentials/{store(tenant)['id']}"
+        with transaction(tenant.scope) as session:
+            session.execute(text("update credentials set status = 'refused', status_details = 'No.',"
+                                 " checked_at = now()"))
+        renamed = tenant.client.post(path, json={"name": "renamed"}).json()
+        assert (renamed["status"], renamed["status_details"]) == ("refused", "No.")
+        changed = tenant.client.post(path, json={"secret": "sk-another-secret-1234"}).json()
+        assert (changed["status"], changed["status_details"], changed["checked_at"]) == ("unchecked", None, None)
 
     def test_a_secret_is_never_sent_to_a_new_address_on_the_word_of_who_does_not_know_it(self, tenant: Tenant) -> None:
         made = store(tenant, "compatible")
@@ -162,11 +179,11 @@ class TestChanging:
         assert refused(tenant, {"name": "main"}, path=f"/v1/credentials/{second['id']}")[1] == "credential_name_taken"
 
     def test_deleting_erases_the_secrets_and_leaves_the_row(self, tenant: Tenant) -> None:
-        made = store(tenant, webhook_secret="whsec_one")
+        made = store(tenant, webhook_secret="whsec_MDEyMzQ1Njc4OWFiY2RlZg==")
         path = f"/v1/credentials/{made['id']}"
         assert tenant.client.delete(path).json() == {
-            "id": made["id"], "object": "credential.deleted", "deleted": True, "jobs_left": 0, "files_left": 0,
-            "remote_file_ids": []}
+            "id": made["id"], "object": "credential.deleted", "deleted": True, "jobs_left": 0,
+            "remote_job_ids": [], "files_left": 0, "remote_file_ids": [], "models_left": 0}
         with transaction(tenant.scope) as session:
             row = session.scalars(select(Credential)).one()
             assert (row.secret, row.webhook_secret, row.hint, row.data_key_id) == (b"", None, "", None)

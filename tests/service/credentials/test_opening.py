@@ -142,7 +142,7 @@ def test_what_cannot_be_read_any_more_is_stored_again_in_its_place(tenant: Tenan
 class TestWebhookKeys:
     def test_the_key_is_found_without_a_tenant(self, tenant: Tenant, administrator: Administrator) -> None:
         mine = store(tenant, webhook_secret=WEBHOOK_SECRET)
-        shared = store(administrator.client, webhook_secret="not-base64!")
+        shared = store(administrator.client, webhook_secret="not-base64-at-all!")
         with transaction(NOBODY) as session:
             found, of_all = webhook_keys(session, mine["id"]), webhook_keys(session, shared["id"])
             assert session.execute(text("select count(*) from credentials")).scalar() == 0
@@ -150,7 +150,7 @@ class TestWebhookKeys:
         assert of_all is not None
         assert (found.keys, found.project_id, found.organization_id) == (
             (b"0123456789abcdef0123",), tenant.project_id, tenant.organization_id)
-        assert (of_all.keys, of_all.project_id) == ((b"not-base64!",), None)
+        assert (of_all.keys, of_all.project_id) == ((b"not-base64-at-all!",), None)
         assert "0123456789" not in repr(found)
 
     def test_there_is_none_for_unknown_deleted_and_unsigned_ones(self, tenant: Tenant) -> None:
@@ -159,3 +159,11 @@ class TestWebhookKeys:
         with transaction(NOBODY) as session:
             for credential_id in (unsigned["id"], gone["id"], "cred_unknown", "", "%"):
                 assert webhook_keys(session, credential_id) is None
+
+    def test_without_a_prefix_the_characters_are_the_key_or_what_they_encode(self, tenant: Tenant) -> None:
+        plain = base64.b64encode(b"0123456789abcdef0123").decode()
+        made = store(tenant, webhook_secret=plain)
+        with transaction(NOBODY) as session:
+            found = webhook_keys(session, made["id"])
+        assert found is not None
+        assert found.keys == (plain.encode(), b"0123456789abcdef0123")

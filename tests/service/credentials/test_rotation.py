@@ -20,6 +20,8 @@ from service.settings import settings
 from tests.fixtures.api import Administrator, Tenant
 from tests.service.credentials.storing import SECRET, store
 
+ONE, TWO = "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "whsec_MDEyMzQ1Njc4OWFiY2RlZmc="
+
 Readable = Callable[[], bool]
 
 
@@ -39,7 +41,7 @@ def key_file(clean_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def readable(key_file: Path, tenant: Tenant, stranger: Tenant, administrator: Administrator) -> Readable:
     """Three projects' worth of credentials; the fixture says whether all of them open."""
-    mine = [store(tenant, name=f"n{number}", webhook_secret="whsec_one") for number in range(3)]
+    mine = [store(tenant, name=f"n{number}", webhook_secret=ONE) for number in range(3)]
     theirs, shared = store(stranger), store(administrator.client)
     tenant.client.delete(f"/v1/credentials/{store(tenant, name='gone')['id']}")
     ids = [(tenant, each["id"]) for each in (*mine, shared)] + [(stranger, theirs["id"]), (stranger, shared["id"])]
@@ -48,7 +50,7 @@ def readable(key_file: Path, tenant: Tenant, stranger: Tenant, administrator: Ad
         for who, credential_id in ids:
             with transaction(who.scope) as session:
                 opened = open_credential(session, credential_id)
-            if opened.secret != SECRET or (opened.webhook_secret or "whsec_one") != "whsec_one":
+            if opened.secret != SECRET or (opened.webhook_secret or ONE) != ONE:
                 return False
         return True
     return all_open
@@ -159,7 +161,7 @@ def test_credentials_stored_and_changed_meanwhile_stay_readable(readable: Readab
         reading = [pool.submit(readable) for _ in range(6)]
         made = list(pool.map(lambda number: store(tenant, name=f"m{number}"), range(12)))
         changed = list(pool.map(lambda each: tenant.client.post(
-            f"/v1/credentials/{each['id']}", json={"webhook_secret": "whsec_two"}).status_code, made))
+            f"/v1/credentials/{each['id']}", json={"webhook_secret": TWO}).status_code, made))
         for each in rotations:
             each.result()
         assert all(each.result() for each in reading)

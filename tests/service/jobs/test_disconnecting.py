@@ -2,11 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, select, text
 
+from service.catalog import operations as catalog
 from service.credentials.errors import CredentialInUse
 from service.credentials.tables import Credential
 from service.jobs.operations import delete_credential, remote
@@ -14,6 +15,7 @@ from service.jobs.states import JobStatus
 from service.jobs.tables import RemoteAttempt, RemoteFile
 from service.kit.database import DISPATCH, Scope, transaction, within
 from service.kit.identifiers import new_id
+from service.kit.work import Work, enqueue
 from tests.fixtures.api import Administrator, Tenant
 from tests.service.credentials.storing import store
 from tests.service.jobs.building import make_job, until_somebody_waits
@@ -36,6 +38,12 @@ def file_there(tenant: Tenant, credential_id: str, remote_id: str, state: str = 
         session.execute(insert(RemoteFile).values(
             id=new_id("rfile_"), project_id=tenant.project_id, file_id=new_id("file-"), credential_id=credential_id,
             sha256="0" * 64, state=state, remote_file_id=remote_id))
+
+
+def register(tenant: Tenant, name: str, credential_id: str) -> None:
+    with transaction(tenant.scope) as session:
+        catalog.register_remote_model(session, project_id=tenant.project_id, job_id="", step=0, name=name,
+                                      base_model="gpt-4o", provider="openai", credential_id=credential_id)
 
 
 def deleted_at(tenant: Tenant, credential_id: str) -> datetime | None:
@@ -80,7 +88,8 @@ class TestRefusing:
         credential = store(tenant)["id"]
         at_server(tenant, credential)
         answer = tenant.client.delete(f"/v1/credentials/{credential}?force=true")
-        assert (answer.status_code, answer.json()["jobs_left"]) == (200, 1)
+        assert (answer.status_code, answer.json()["jobs_left"], answer.json()["remote_job_ids"]) == (
+            200, 1, ["ftjob-there"])
         assert deleted_at(tenant, credential) is not None
 
 
@@ -120,8 +129,61 @@ class TestCopies:
         assert (told["files_left"], told["remote_file_ids"]) == (101, [f"file-{number}" for number in range(100)])
         with transaction(tenant.scope) as session:
             [details] = session.scalars(text("select details from audit_entries where action = 'credential.deleted'"))
-        assert details == {"force": False, "jobs_left": 0, "files_left": 101,
+        assert details == {"force": False, "jobs_left": 0, "remote_job_ids": [], "files_left": 101, "models_left": 0,
                            "remote_file_ids": told["remote_file_ids"]}
+
+
+class TestModels:
+    def test_models_that_it_led_to_are_counted(self, tenant: Tenant) -> None:
+        credential, other = store(tenant)["id"], store(tenant, name="other")["id"]
+        register(tenant, "ft:one", credential)
+        register(tenant, "ft:two", credential)
+        register(tenant, "ft:three", other)
+        assert tenant.client.delete("/v1/models/ft:two").status_code == 200
+        assert tenant.client.delete(f"/v1/credentials/{credential}").json()["models_left"] == 1
+
+    def test_those_of_all_projects_are_counted_though_none_of_them_trained(
+            self, tenant: Tenant, stranger: Tenant, administrator: Administrator) -> None:
+        credential = store(administrator.client)["id"]
+        for each in (tenant, stranger):
+            register(each, "ft:imported", credential)
+        told = administrator.client.delete(f"/v1/organization/credentials/{credential}").json()
+        assert told["models_left"] == 2
+
+
+class TestWaking:
+    """What waits for the credential waits no longer."""
+
+    def due(self, tenant: Tenant) -> set[tuple[str, str]]:
+        with transaction(tenant.scope) as session:
+            return {(row.kind, row.subject) for row in session.execute(text(
+                "select kind, subject from work_items where run_at <= now()"
+                " and kind in ('jobs.submit', 'jobs.follow')"))}
+
+    def test_each_job_is_looked_at_at_once(self, tenant: Tenant) -> None:
+        credential = store(tenant)["id"]
+        jobs = {state: at_server(tenant, credential, state)[0] for state in ("intended", "unknown", "live", "ended")}
+        with transaction(tenant.scope) as session:
+            for kind, state in ((Work.SUBMIT_JOB, "intended"), (Work.FOLLOW_JOB, "live")):
+                enqueue(session, kind, jobs[state], project_id=tenant.project_id,
+                        run_at=datetime.now(UTC) + timedelta(minutes=5))
+        assert self.due(tenant) == set()
+        assert tenant.client.delete(f"/v1/credentials/{credential}?force=true").status_code == 200
+        assert self.due(tenant) == {("jobs.submit", jobs["intended"]), ("jobs.submit", jobs["unknown"]),
+                                    ("jobs.follow", jobs["live"])}
+
+    def test_jobs_of_all_projects_are(self, tenant: Tenant, stranger: Tenant, administrator: Administrator) -> None:
+        credential = store(administrator.client)["id"]
+        jobs = {each.project_id: at_server(each, credential, "intended")[0] for each in (tenant, stranger)}
+        assert administrator.client.delete(f"/v1/organization/credentials/{credential}").status_code == 200
+        for each in (tenant, stranger):
+            assert self.due(each) == {("jobs.submit", jobs[each.project_id])}
+
+    def test_a_deletion_that_is_refused_wakes_nobody(self, tenant: Tenant) -> None:
+        credential = store(tenant)["id"]
+        at_server(tenant, credential)
+        assert tenant.client.delete(f"/v1/credentials/{credential}").status_code == 409
+        assert self.due(tenant) == set()
 
 
 class TestRaces:

@@ -347,7 +347,9 @@ def test_a_models_list_without_a_filter_is_the_check() -> None:
     models = {"object": "list", "data": listed_models}
     with facing(answer(models)) as (client, _):
         assert [(each.id, each.shutdown_date) for each in client.check()] == [("gpt-4o", "2027-01-14"), ("odd", None)]
-    with facing(refusal(404, "Unknown request URL")) as (client, _), pytest.raises(Unavailable):
+    with facing(refusal(404, "Unknown request URL")) as (client, _), pytest.raises(Unavailable, match="Unknown"):
+        client.check()
+    with facing(refusal(400, "Not so.")) as (client, _), pytest.raises(Unavailable, match="does not list its models"):
         client.check()
     with facing(refusal(401)) as (client, _), pytest.raises(AccessRefused):
         client.check()

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select, text
 
+from service.catalog import operations as catalog
 from service.credentials.operations import OpenCredential, failing, record_check
 from service.credentials.tables import Credential
 from service.events.tables import Event
@@ -74,6 +75,20 @@ def test_a_server_that_takes_it_is_asked_once_and_its_models_are_shown(tenant: T
     with transaction(tenant.scope) as session:
         assert session.execute(text("select count(*) from work_items where kind = 'credentials.check'")).scalar() == 0
     assert told(tenant) == []
+
+
+def test_what_was_tuned_at_its_server_answers_again_once_it_is_stored_anew(tenant: Tenant, receiver: Receiver,
+                                                                           credential_id: str) -> None:
+    with transaction(tenant.scope) as session:
+        catalog.register_remote_model(session, project_id=tenant.project_id, job_id="", step=0, base_model="gpt-4o",
+                                      name="ft:gpt-4o-mini:acme::1", provider="compatible",
+                                      credential_id=credential_id)
+    assert tenant.client.delete(f"/v1/credentials/{credential_id}").json()["models_left"] == 1
+    receiver.answers = [saying(200, LISTED)]
+    again = store(tenant, "compatible", base_url=f"{receiver.url}/v1")["id"]
+    work_off(tenant)
+    with transaction(tenant.scope) as session:
+        assert catalog.resolve(session, "ft:gpt-4o-mini:acme::1").credential_id == again
 
 
 def test_failing_and_recovering_are_told_once_each(tenant: Tenant, receiver: Receiver, credential_id: str) -> None:
@@ -189,7 +204,7 @@ def test_a_change_while_its_check_is_recorded_waits_for_it(tenant: Tenant, crede
             until_somebody_waits()
             record_check(session, credential_id, status="valid", details=None)
         assert changing.result() == 200
-    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "valid"
+    assert tenant.client.get(f"/v1/credentials/{credential_id}").json()["status"] == "unchecked"  # the check was first
 
 
 def test_what_the_server_repeats_of_the_secret_is_not_kept(tenant: Tenant, receiver: Receiver,
@@ -198,6 +213,41 @@ def test_what_the_server_repeats_of_the_secret_is_not_kept(tenant: Tenant, recei
     shown = checked(tenant, credential_id)
     assert shown["status"] == "refused"
     assert SECRET not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("answer", [401, 200])
+def test_a_new_secret_ends_what_was_told_of_the_former_only_once_it_works(tenant: Tenant, receiver: Receiver,
+                                                                        credential_id: str, answer: int) -> None:
+    receiver.answers = [401]
+    checked(tenant, credential_id)
+    path = f"/v1/credentials/{credential_id}"
+    assert tenant.client.post(path, json={"secret": "sk-new-secret-0123456789"}).json()["status"] == "unchecked"
+    assert told(tenant) == ["credential.failing"]
+    receiver.answers = [saying(200, LISTED) if answer == 200 else answer]
+    let_time_pass()
+    work_off(tenant)
+    assert told(tenant) == ["credential.failing", *(["credential.recovered"] if answer == 200 else [])]
+
+
+@pytest.mark.parametrize("masked", ["sk-proj-************************0042", "sk-p*****0042", "sk-...0042", SECRET])
+def test_what_the_server_repeats_of_the_secret_masked_is_not_kept_either(tenant: Tenant, receiver: Receiver,
+                                                                       credential_id: str, masked: str) -> None:
+    message = f"Incorrect API key provided: {masked}. Find it elsewhere."
+    receiver.answers = [saying(401, {"error": {"message": message}})]
+    assert checked(tenant, credential_id)["status_details"] == (
+        "Incorrect API key provided: [secret]. Find it elsewhere.")
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1"])
+@pytest.mark.parametrize("answer", [saying(404, "<html>"), saying(404, {"error": {
+    "message": "Invalid URL (GET /models)", "type": "invalid_request_error", "param": None, "code": None}})])
+def test_an_address_that_is_not_the_apis_is_told_with_what_to_try(tenant: Tenant, receiver: Receiver, answer: Handler,
+                                                                  path: str) -> None:
+    receiver.answers = [answer]
+    shown = checked(tenant, store(tenant, "compatible", base_url=receiver.url.rstrip("/") + path)["id"])
+    assert shown["status"] == "unreachable"
+    assert "was reached" in str(shown["status_details"])
+    assert (f"Try {receiver.url.rstrip('/')}/v1." in str(shown["status_details"])) is (path != "/v1")
 
 
 @pytest.mark.parametrize("answer", [500, 503, 429, 404, saying(200, "<html>"), saying(200, "[" * 5000)])

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+from sqlalchemy import select
 
+from service.catalog.tables import TunedModel
+from service.credentials.tables import Credential
 from service.kit.database import transaction
 from service.settings import settings
 from tests.fixtures.api import Tenant
@@ -169,6 +172,19 @@ class TestTwice:
         assert again["counts"]["jobs"] | {"found": 0} == {
             "found": 0, "imported": 0, "present": estate["jobs"], "problems": 0, "events": 0, "checkpoints": 0}
         assert len(home.all(JOBS)) == estate["jobs"]
+
+    def test_models_whose_credential_is_deleted_are_led_to_by_the_second_ones(self, home: Home) -> None:
+        seeded(home)
+        home.bring()
+        with transaction(home.tenant.scope) as session:
+            first = set(session.scalars(select(TunedModel.credential_id)))
+            credential = session.get_one(Credential, home.credential_id)
+            credential.deleted_at = credential.created_at
+        again = found_home(home.tenant, home.simulator)
+        again.bring()
+        with transaction(home.tenant.scope) as session:
+            assert (first, set(session.scalars(select(TunedModel.credential_id)))) == (
+                {home.credential_id}, {again.credential_id})
 
     def test_a_second_import_brings_what_is_new(self, home: Home) -> None:
         seeded(home)

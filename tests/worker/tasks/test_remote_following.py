@@ -425,14 +425,20 @@ class TestCutOff:
     @pytest.mark.parametrize(("is_cancelled", "status"), [(False, JobStatus.FAILED), (True, JobStatus.CANCELLED)])
     def test_what_goes_on_there_ends_here_and_says_where_to_look(self, paying: PayingHouse, status: JobStatus,
                                                                  is_cancelled: bool) -> None:
-        job_id, _ = paying.sent()
+        job_id, remote_id = paying.sent()
         self.delete(paying)
         if is_cancelled:
             post(paying, f"{job_id}/cancel")
         paying.follow(job_id)
         assert (paying.status(job_id), paying.attempt(job_id).state) == (status, "ended")
-        assert f"metadata value {paying.attempt(job_id).key}" in paying.log(job_id)
-        assert [kind for kind, _ in paying.ledger()] == ["hold", "release"]
+        assert f"for {remote_id} with the metadata value {paying.attempt(job_id).key}" in paying.log(job_id)
+        assert [kind for kind, _ in paying.ledger()] == ["hold", "settle"]
+
+    def test_the_error_names_the_job_there(self, paying: PayingHouse) -> None:
+        job_id, remote_id = paying.sent()
+        self.delete(paying)
+        paying.follow(job_id)
+        assert remote_id in get(paying, job_id)["error"]["message"]
 
     def test_why_it_waits_is_told_in_the_servers_words(self, paying: PayingHouse, server: ScriptedServer) -> None:
         job_id = paying.job()

@@ -73,3 +73,15 @@ def test_the_job_itself_shows_no_count_that_nobody_told(paying: PayingHouse, ser
     settled(paying, server, {"billed_tokens": BILLED}, trained_tokens=None)
     [job] = paying.tenant.client.get("/v1/fine_tuning/jobs").json()["data"]
     assert (job["status"], job["trained_tokens"]) == ("succeeded", None)
+
+
+def test_what_goes_on_without_its_credential_is_booked_as_it_was_expected(paying: PayingHouse) -> None:
+    job_id, _ = paying.sent()
+    expect(paying, job_id, billed_tokens=BILLED, cost=COST)
+    assert paying.tenant.client.delete(f"/v1/credentials/{paying.credential_id}?force=true").status_code == 200
+    paying.follow(job_id)
+    assert paying.ledger()[1:] == [("settle", 2 * PRICE)]
+    with transaction(paying.tenant.scope) as session:
+        note = session.scalars(select(LedgerEntry.note).where(LedgerEntry.kind == "settle")).one()
+    assert note == ("2000000 tokens, estimated by the job's pre-flight: its credential was deleted, so that openai"
+                    " could not be told any more, and may charge for it")

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from service.kit import blanking
+
 _CONTAINERS = 500_000
 """Brackets, braces and commas of one answer at most: a short text can make very many objects."""
 _DEPTH = 32
 _KEY = 256
-_SHORTEST_SECRET = 8
-"""Shorter ones are words ("none", "EMPTY") that local servers take; to blank them would spoil every text."""
-_HIDDEN = "[secret]"
 
 
 class Unreadable(ValueError):
@@ -35,7 +34,7 @@ class Answers:
     """Reads what one server says. `secret` never appears in what comes out, should the server repeat it."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret if len(secret) >= _SHORTEST_SECRET else ""
+        self._secret = secret
 
     def parsed(self, body: bytes) -> dict[str, Any]:
         """The JSON object in `body`, its values raw: pass what is used through `cleaned`."""
@@ -59,9 +58,13 @@ class Answers:
         """`value` as one clean text; empty when it is none."""
         return self._text(value)[:size] if isinstance(value, str) else ""
 
+    def message(self, value: Any) -> str:
+        """What the server says is wrong, without any key: some repeat the one that they refuse, masked or not."""
+        return blanking.without_keys(self.text(value), [self._secret])
+
     def _text(self, value: str) -> str:
         plain = value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-        return plain.replace(self._secret, _HIDDEN) if self._secret else plain
+        return blanking.without(plain, [self._secret])
 
     def _copied(self, value: Any, budget: _Budget, depth: int) -> Any:
         if isinstance(value, str):

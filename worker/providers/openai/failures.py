@@ -44,6 +44,14 @@ class NotTheAPI(Unavailable):
     """A 4xx in other words than the API's: some proxy's, or those of a server that has no such route."""
 
 
+class RouteNotThere(NotTheAPI):
+    """A 404 in other words than the API's."""
+
+
+class RouteUnknown(Refused):
+    """A 404 in the API's own envelope where no one thing was asked for: the server has no such route."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What an answer answers."""
@@ -73,7 +81,7 @@ def unreadable(asked: Asked, reason: str) -> RemoteError:
 def answered(asked: Asked, status: int, headers: Mapping[str, str], body: bytes, answers: Answers) -> RemoteError:
     """What an answer other than 2xx comes to."""
     error = _envelope(body, answers)
-    message = answers.text(error.get("message") if error else None) or f"The server answered {status}."
+    message = answers.message(error.get("message") if error else None) or f"The server answered {status}."
     wait = retry_after(headers.get("retry-after"))
     if status in _AGAIN:
         return Unavailable(message, wait)
@@ -94,12 +102,15 @@ def _refusal(asked: Asked, status: int, error: Mapping[str, Any] | None, code: s
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and (
             asked.reads or not _is_about_the_order(code, message))):
         return AccessRefused(message)
+    is_missing = status == HTTPStatus.NOT_FOUND
     if error is None:
-        return NotTheAPI(f"The server answered {status}, and not as the API does. Is the base URL right?")
-    if status == HTTPStatus.NOT_FOUND and asked.of_one:
+        told = f"The server answered {status}, and not as the API does. Is the base URL right?"
+        return RouteNotThere(told) if is_missing else NotTheAPI(told)
+    if is_missing and asked.of_one:
         return Gone(message)
     kind = answers.text(error.get("type"), size=64)
-    return Refused(code or kind or "refused", message, answers.text(error.get("param"), size=256) or None)
+    refusal = RouteUnknown if is_missing else Refused
+    return refusal(code or kind or "refused", message, answers.text(error.get("param"), size=256) or None)
 
 
 def _is_about_the_order(code: str, message: str) -> bool:

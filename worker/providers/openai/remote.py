@@ -14,7 +14,7 @@ from worker.providers.credential import Credential
 from worker.providers.openai import reading
 from worker.providers.openai.answers import Answers
 from worker.providers.openai.calls import Call, Caller, Reader
-from worker.providers.openai.failures import NotTheAPI
+from worker.providers.openai.failures import NotTheAPI, RouteNotThere, RouteUnknown
 from worker.providers.openai.transport import TIMEOUT, Transport
 from worker.providers.openai.uploads import Uploader
 from worker.providers.remote import (
@@ -50,6 +50,7 @@ class OpenAIRemote:
     def __init__(self, credential: Credential, *, allow_private: bool) -> None:
         answers = Answers(credential.secret)
         transport = Transport(answers, self._door(credential), allow_private=allow_private)
+        self._base_url = "" if credential.provider == "azure" else (credential.base_url or "").rstrip("/")
         self._http = httpx2.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
         try:
             self._client = self._opened(credential)
@@ -73,9 +74,16 @@ class OpenAIRemote:
     def check(self) -> tuple[RemoteModel, ...]:
         try:
             return self.models()
+        except (RouteNotThere, RouteUnknown) as odd:
+            told = self._elsewhere(str(odd))
         except (Refused, Gone) as odd:
-            reason = str(odd)
-        raise Unavailable(f"The server does not list its models: {reason}")
+            told = f"The server does not list its models: {odd}"
+        raise Unavailable(told)
+
+    def _elsewhere(self, reason: str) -> str:
+        """What to do where the server is there, and has no list of models where it is looked for."""
+        advice = f" Try {self._base_url}/v1." if self._base_url and not self._base_url.endswith("/v1") else ""
+        return f"The base URL was reached, but no list of models is there, as the API has it.{advice} {reason}"
 
     def models(self) -> tuple[RemoteModel, ...]:
         call = self._client.models.with_raw_response.list
