@@ -31,7 +31,8 @@ ReadyFile = Annotated[Path | None, typer.Option(
     "--ready-file", dir_okay=False, help="Take base URL and key from the file that `tuneworks up --ready-file` wrote.")]
 
 
-@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not.\n\n"
+@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not, or a list could not be"
+                 " read.\n\n"
                  "Examples:\n\n    tuneworks import openai --api-key-env OPENAI_API_KEY --dry-run\n\n"
                  "    tuneworks import openai --api-key-env OPENAI_API_KEY\n\n"
                  "    tuneworks import openai --credential openai-import --house https://tuneworks.example/v1")
@@ -67,7 +68,7 @@ def import_openai(*,
         stdout.file.write(msgspec.json.format(msgspec.json.encode({**ended, "problem_list": problems})).decode() + "\n")
     else:
         _show(ended, problems)
-    raise typer.Exit(1 if ended["status"] in {"failed", "cancelled"} else 0)
+    raise typer.Exit(1 if ended["status"] in {"failed", "cancelled"} or _unread(problems) else 0)
 
 
 def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr | None, variable: str) -> None:
@@ -110,14 +111,25 @@ def _counted(told: dict[str, Any]) -> str:
     return ", ".join(f"{done[kind]:,}/{counts[kind]['found']:,} {kind}" for kind in done)
 
 
+def _unread(problems: list[dict[str, Any]]) -> list[str]:
+    """Kinds of things of which the server did not give its list, or not all of it."""
+    return sorted({f"{each['kind']}s" for each in problems if each["remote_id"] == "*"})
+
+
 def _show(told: dict[str, Any], problems: list[dict[str, Any]]) -> None:
     words = {"succeeded": "[green]Everything that can be read is home.[/]", "failed": "[red]The import failed.[/]",
              "cancelled": "[yellow]The import was cancelled.[/]"}
     if told["status"] not in words:
         stdout.print(f"Import {told['id']} is {told['status']}; GET /v1/imports/{told['id']} tells how far it is.")
         return
-    stdout.print("This is what there is; nothing was brought." if told["dry_run"] and told["status"] == "succeeded"
-                 else words[told["status"]])
+    unread = _unread(problems)
+    if told["status"] == "succeeded" and unread:
+        stdout.print(f"[yellow]This is not complete:[/] the server's list of {' and of '.join(unread)} could not be read,"
+                     " or not to its end; see below.", soft_wrap=True)
+    elif told["status"] == "succeeded" and told["dry_run"]:
+        stdout.print("This is what there is; nothing was brought.")
+    else:
+        stdout.print(words[told["status"]])
     if told["error"]:
         stdout.print(escape(str(told["error"].get("message"))), soft_wrap=True)
     table = Table("", "found", "brought", "here already", "problems")

@@ -90,6 +90,14 @@ def has_problem(session: Session, import_id: str, kind: Kind, remote_id: str) ->
         ImportProblem.remote_id == remote_id).limit(1)) is not None
 
 
+def unread_lists(session: Session, import_id: str) -> dict[str, str]:
+    """Kinds of which the server gives no list, and what it says to that."""
+    rows = session.execute(select(ImportProblem.kind, ImportProblem.reason).where(
+        ImportProblem.import_id == import_id, ImportProblem.remote_id == "*",
+        ImportProblem.code.in_(["list_gone", "list_refused"])))
+    return {kind: reason for kind, reason in rows}
+
+
 def has_code(session: Session, import_id: str, code: str) -> bool:
     """Whether the import met a problem of this sort."""
     return session.scalar(select(ImportProblem.id).where(

@@ -69,6 +69,22 @@ def test_an_estate_comes_home_with_one_command(run: Run, tenant: Tenant, simulat
     assert (told["status"], told["counts"]["jobs"]["present"]) == ("succeeded", estate["jobs"])
 
 
+def test_a_wrong_address_is_no_success_and_a_list_that_is_kept_back_is_told(run: Run, simulator: Simulator) -> None:
+    simulator.estate(files=2, jobs=1)
+    wrong = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url.removesuffix("/v1"))
+    assert wrong.exit_code == 1, wrong.output
+    assert "The import failed." in wrong.output
+    assert "/v1" in wrong.output
+    simulator.fault("status", path="/fine_tuning/jobs", status=404, body={"error": {
+        "message": "Not here", "type": "invalid_request_error", "param": None, "code": None}})
+    for more in ((), ("--dry-run",)):
+        partial = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url, *more)
+        assert partial.exit_code == 1, partial.output
+        assert "This is not complete: the server's list of jobs could not be read" in partial.output
+        assert "Everything" not in partial.output
+        assert "This is what there is" not in partial.output
+
+
 def test_a_failed_import_ends_the_command_with_1_and_the_reason(run: Run, simulator: Simulator) -> None:
     simulator.account(simulator.key, standing="revoked")
     failed = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url)

@@ -21,13 +21,14 @@ def count(row: Import, kind: str, **more: int) -> None:
 
 
 def note(session: Session, row: Import, kind: Kind, remote_id: str, *, code: str, reason: str,
-         filename: str | None = None, size: int | None = None) -> None:
-    """List a problem, once."""
+         filename: str | None = None, size: int | None = None) -> bool:
+    """List a problem, once; whether it is new."""
     values = {"id": new_id("improblem_"), "project_id": row.project_id, "import_id": row.id, "kind": kind,
               "remote_id": plain(remote_id, LONGEST_ID) or "?", "code": plain(code, 64) or "refused",
               "reason": plain(reason, _LONGEST_REASON) or "The server gave no reason.",
               "filename": None if filename is None else plain(filename, _LONGEST_NAME), "bytes": size}
-    session.execute(insert(ImportProblem).values(values).on_conflict_do_nothing())
+    made = insert(ImportProblem).values(values).on_conflict_do_nothing().returning(ImportProblem.id)
+    return session.scalar(made) is not None
 
 
 def give_up_item(session: Session, row: Import, item: ImportItem, *, code: str, reason: str) -> None:

@@ -89,7 +89,8 @@ def record_models(session: Session, row: Import, models: Sequence[str]) -> None:
 
 def skip_list(session: Session, row: Import, kind: Kind, *, code: str, reason: str) -> None:
     """The server does not give this list, or no more of it."""
-    note(session, row, kind, "*", code=code, reason=reason)
+    if note(session, row, kind, "*", code=code, reason=reason):
+        count(row, kind, problems=1)
     row.stage, row.cursor = _NEXT[row.stage], None
     session.flush()
 
@@ -97,8 +98,9 @@ def skip_list(session: Session, row: Import, kind: Kind, *, code: str, reason: s
 def _is_usable(session: Session, row: Import, kind: Kind, remote_id: str) -> bool:
     if ID.fullmatch(remote_id):
         return True
-    note(session, row, kind, remote_id, code="unusable_id", reason="The server's list names it by an id that cannot"
-         " be asked for: ids have letters, digits and _.:~- only, 255 at most.")
+    if note(session, row, kind, remote_id, code="unusable_id", reason="The server's list names it by an id that cannot"
+            " be asked for: ids have letters, digits and _.:~- only, 255 at most."):
+        count(row, kind, found=1, problems=1)
     return False
 
 

@@ -15,6 +15,8 @@ from service.tenants.access import Caller
 
 PASSING = "unreadable"
 """The code of problems that may be none when the server is asked again."""
+UNLISTED = "nothing_listed"
+"""The code of an import that failed because its server gave none of its lists."""
 
 
 def create(session: Session, caller: Caller, body: schemas.ImportCreate) -> Import:
@@ -82,7 +84,10 @@ def _has_passing(session: Session, row: Import) -> bool:
 
 
 def _reopen(session: Session, row: Import) -> None:
-    """What could not be read for trouble that passes is to be read again."""
+    """What could not be read for trouble that passes is to be read again, and lists of which none was given."""
+    if (row.error or {}).get("code") == UNLISTED:
+        session.execute(delete(ImportProblem).where(ImportProblem.import_id == row.id, ImportProblem.remote_id == "*"))
+        row.counts = {}
     passing = session.execute(delete(ImportProblem).where(
         ImportProblem.import_id == row.id, ImportProblem.code == PASSING).returning(
         ImportProblem.kind, ImportProblem.remote_id)).all()

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import get_args
 
 from sqlalchemy.orm import Session
 
@@ -14,8 +15,8 @@ from service.files import operations as files
 from service.files.contents import file_key
 from service.imports import queries
 from service.imports.operations.counting import count, give_up_item
-from service.imports.operations.requests import PASSING
-from service.imports.plans import KeepModels, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
+from service.imports.operations.requests import PASSING, UNLISTED
+from service.imports.plans import KeepModels, Kind, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
 from service.imports.tables import Import, ImportItem
 from service.kit.database import database_now
 
@@ -53,12 +54,29 @@ def next_step(session: Session, import_id: str) -> Step | None:
         return ListPage("job", row.cursor)
     if row.stage == "models":
         return ListModels()
+    if _gives_no_list(session, row):
+        return None
     if not row.dry_run:
         step = _next_reading(session, row)
         if step is not None:
             return step
     _succeed(session, row)
     return None
+
+
+def _gives_no_list(session: Session, row: Import) -> bool:
+    """Whether the import ends here, because what it reads with leads to no server that lists anything."""
+    if any(each.get("found") for each in row.counts.values()):
+        return False
+    unread = queries.unread_lists(session, row.id)
+    if len(unread) < len(get_args(Kind)):
+        return False
+    row.stage = "files"
+    fail(session, row.id, code=UNLISTED, message=f"The server lists neither files nor jobs nor models; of files it says:"
+         f" {unread['file'][:500]} Look at base_url of credential {row.credential_id}: it must be the address of the"
+         " API itself. Does it lack /v1 at its end? When that is mended, go on with POST"
+         f" /v1/imports/{row.id}/resume.")
+    return True
 
 
 def _next_reading(session: Session, row: Import) -> Step | None:

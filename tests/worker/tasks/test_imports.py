@@ -359,6 +359,23 @@ class TestTrouble:
         assert home.get(f"/v1/files/{bad}")["id"] == bad
         assert home.tenant.client.post(f"/v1/imports/{done['id']}/resume").status_code == 400
 
+    def test_a_server_that_gives_none_of_its_lists_fails_the_import_which_goes_on_when_that_is_mended(
+            self, home: Home) -> None:
+        estate = seeded(home, files=4, jobs=2)
+        no_such_path = home.simulator.fault("status", path=".", status=404, body={"error": {
+            "message": "Invalid URL (GET /files)", "type": "invalid_request_error", "param": None, "code": None}})
+        for failed in (home.bring(dry_run=True), home.bring()):
+            assert (failed["status"], failed["error"]["code"]) == ("failed", "nothing_listed")
+            assert "Invalid URL (GET /files)" in failed["error"]["message"]
+            assert "lack /v1" in failed["error"]["message"]
+            assert [failed["counts"][kind]["problems"] for kind in ("files", "jobs", "models")] == [1, 1, 1]
+        home.simulator.clear_faults(no_such_path)
+        assert home.tenant.client.post(f"/v1/imports/{failed['id']}/resume").status_code == 200
+        home.carry(failed["id"])
+        done = home.told(failed["id"])
+        assert (done["status"], done["error"], home.problems(done["id"])) == ("succeeded", None, [])
+        assert (done["counts"]["files"]["imported"], done["counts"]["jobs"]["problems"]) == (estate["files"], 0)
+
     def test_a_server_that_is_gone_for_good_ends_the_import_which_can_go_on_later(self, home: Home) -> None:
         estate = seeded(home, files=4, jobs=2)
         import_id = home.start()
