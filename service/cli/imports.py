@@ -31,8 +31,8 @@ ReadyFile = Annotated[Path | None, typer.Option(
     "--ready-file", dir_okay=False, help="Take base URL and key from the file that `tuneworks up --ready-file` wrote.")]
 
 
-@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not, or a list could not be"
-                 " read.\n\n"
+@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not, or a list could not"
+                 " be read.\n\n"
                  "Examples:\n\n    tuneworks import openai --api-key-env OPENAI_API_KEY --dry-run\n\n"
                  "    tuneworks import openai --api-key-env OPENAI_API_KEY\n\n"
                  "    tuneworks import openai --credential openai-import --house https://tuneworks.example/v1")
@@ -124,8 +124,8 @@ def _show(told: dict[str, Any], problems: list[dict[str, Any]]) -> None:
         return
     unread = _unread(problems)
     if told["status"] == "succeeded" and unread:
-        stdout.print(f"[yellow]This is not complete:[/] the server's list of {' and of '.join(unread)} could not be read,"
-                     " or not to its end; see below.", soft_wrap=True)
+        stdout.print(f"[yellow]This is not complete:[/] the server's list of {' and of '.join(unread)} could not be"
+                     " read, or not to its end; see below.", soft_wrap=True)
     elif told["status"] == "succeeded" and told["dry_run"]:
         stdout.print("This is what there is; nothing was brought.")
     else:

@@ -92,10 +92,10 @@ def has_problem(session: Session, import_id: str, kind: Kind, remote_id: str) ->
 
 def unread_lists(session: Session, import_id: str) -> dict[str, str]:
     """Kinds of which the server gives no list, and what it says to that."""
-    rows = session.execute(select(ImportProblem.kind, ImportProblem.reason).where(
+    found = session.scalars(select(ImportProblem).where(
         ImportProblem.import_id == import_id, ImportProblem.remote_id == "*",
         ImportProblem.code.in_(["list_gone", "list_refused"])))
-    return {kind: reason for kind, reason in rows}
+    return {each.kind: each.reason for each in found}
 
 
 def has_code(session: Session, import_id: str, code: str) -> bool:

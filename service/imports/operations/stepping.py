@@ -54,14 +54,10 @@ def next_step(session: Session, import_id: str) -> Step | None:
         return ListPage("job", row.cursor)
     if row.stage == "models":
         return ListModels()
-    if _gives_no_list(session, row):
-        return None
-    if not row.dry_run:
-        step = _next_reading(session, row)
-        if step is not None:
-            return step
-    _succeed(session, row)
-    return None
+    step = None if row.dry_run else _next_reading(session, row)
+    if step is None and not _gives_no_list(session, row):
+        _succeed(session, row)
+    return step
 
 
 def _gives_no_list(session: Session, row: Import) -> bool:
@@ -72,8 +68,8 @@ def _gives_no_list(session: Session, row: Import) -> bool:
     if len(unread) < len(get_args(Kind)):
         return False
     row.stage = "files"
-    fail(session, row.id, code=UNLISTED, message=f"The server lists neither files nor jobs nor models; of files it says:"
-         f" {unread['file'][:500]} Look at base_url of credential {row.credential_id}: it must be the address of the"
+    fail(session, row.id, code=UNLISTED, message=f"The server lists neither files nor jobs nor models; of files it"
+         f" says: {unread['file'][:500]} Look at base_url of credential {row.credential_id}: it must be the address of the"
          " API itself. Does it lack /v1 at its end? When that is mended, go on with POST"
          f" /v1/imports/{row.id}/resume.")
     return True

@@ -22,7 +22,8 @@ class Retrain(Request):
     tuning: Tuning | None = Field(None, description="Which weights move, for a local model; lora when it is left out"
                                                     " and the old job does not tell.")
     map: bool = Field(default=False, description="Have calls that name the old model answered by the new one, once it"
-                                                 " is trained.")
+                                                 " is trained, also while the old one lives; a mapping that somebody"
+                                                 " made by hand stays.")
     again: bool = Field(default=False, description="Also where the model trains, or has trained, this job's data"
                                                    " already; that job is answered otherwise.")
     dry_run: bool = Field(default=False, description="Start nothing, and tell what it would take.")
