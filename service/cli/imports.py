@@ -92,13 +92,15 @@ def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr |
 def _follow(client: HouseClient, told: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"),
                    TimeElapsedColumn(), console=stderr, disable=quiet or not stderr.is_terminal, transient=True)
-    stage = ""
+    stage, trouble = "", None
     with bar:
         task = bar.add_task("", total=100, counts="")
         while told["status"] in {"queued", "running"}:
             if told["stage"] != stage and bar.disable and not quiet:
                 stderr.print(f"{_STAGES[told['stage']]}: {_counted(told)}")
-            stage = told["stage"]
+            if told["status_details"] not in {trouble, None} and not quiet:
+                bar.console.print(f"[yellow]Waiting:[/] {escape(told['status_details'])}", soft_wrap=True)
+            stage, trouble = told["stage"], told["status_details"]
             bar.update(task, description=_STAGES[stage], completed=told["percent"] or 0, counts=_counted(told))
             time.sleep(_POLL_SECONDS)
             told = client.get(f"/imports/{told['id']}")

@@ -3,6 +3,7 @@
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.imports import queries
 from service.imports.plans import Kind
 from service.imports.tables import Import, ImportItem, ImportProblem
 from service.jobs.operations.remote_words import plain
@@ -11,6 +12,7 @@ from service.kit.identifiers import new_id
 LONGEST_ID = 256
 _LONGEST_REASON = 2000
 _LONGEST_NAME = 255
+_JOBS_NAMED = 5
 
 
 def count(row: Import, kind: str, **more: int) -> None:
@@ -29,6 +31,13 @@ def note(session: Session, row: Import, kind: Kind, remote_id: str, *, code: str
               "filename": None if filename is None else plain(filename, _LONGEST_NAME), "bytes": size}
     made = insert(ImportProblem).values(values).on_conflict_do_nothing().returning(ImportProblem.id)
     return session.scalar(made) is not None
+
+
+def needed_by(session: Session, row: Import, item: ImportItem) -> str:
+    """Which jobs name a file, as a sentence to add to what is wrong with it; empty where none does."""
+    jobs = queries.jobs_that_name(session, row.id, item.remote_id, limit=_JOBS_NAMED + 1)
+    more = " and others" if len(jobs) > _JOBS_NAMED else ""
+    return f" Named by {', '.join(jobs[:_JOBS_NAMED])}{more}." if jobs else ""
 
 
 def give_up_item(session: Session, row: Import, item: ImportItem, *, code: str, reason: str) -> None:

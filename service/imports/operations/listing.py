@@ -14,6 +14,7 @@ from service.imports import queries
 from service.imports.operations.counting import count, note
 from service.imports.plans import FoundFile, Kind
 from service.imports.tables import Import, ImportItem
+from service.jobs.operations.remote_files import result_id
 from service.jobs.plans import RemoteJob
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
@@ -53,8 +54,8 @@ def record_jobs(session: Session, row: Import, jobs: Sequence[RemoteJob], after:
     known = queries.known_jobs(session, found)
     new = _keep(session, row, "job", found, known)
     _hold_back_unfinished(session, row, [each for each in jobs if each.id in new and each.id not in known])
-    if not row.dry_run:
-        _keep(session, row, "file", named, queries.known_files(session, named))
+    _keep(session, row, "file", named, queries.known_files(session, named))
+    _keep_back_own_results(session, row, jobs, known)
     _move_on(session, row, "job", after, is_news=bool(new))
 
 
@@ -67,6 +68,19 @@ def _hold_back_unfinished(session: Session, row: Import, jobs: Sequence[RemoteJo
             item = queries.item_named(session, row.id, "job", job.id)
             if item is not None:
                 item.state = "problem"
+    session.flush()
+
+
+def _keep_back_own_results(session: Session, row: Import, jobs: Sequence[RemoteJob], known: Mapping[str, str]) -> None:
+    """Results of jobs that were sent there from here came home when those ended."""
+    ours = {remote_id: result_id(known[job.id], remote_id) for job in jobs if job.id in known
+            for remote_id, is_result in _files_of(job.body) if is_result}
+    here = queries.known_files(session, list(ours.values()))
+    for remote_id, file_id in ours.items():
+        item = queries.item_named(session, row.id, "file", remote_id) if file_id in here else None
+        if item is not None and item.state == "pending":
+            item.state, item.row_id = "present", file_id
+            count(row, "file", present=1)
     session.flush()
 
 

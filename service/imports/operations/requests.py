@@ -56,7 +56,7 @@ def cancel(session: Session, import_id: str) -> Import:
     row = _locked(session, import_id)
     if row.status not in {"queued", "running"}:
         raise WrongImportState(import_id, row.status, "cancelled")
-    row.status, row.finished_at = "cancelled", database_now(session)
+    row.status, row.finished_at, row.status_details = "cancelled", database_now(session), None
     session.flush()
     return row
 
