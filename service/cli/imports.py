@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from service.cli.application import app, stderr, stdout
-from service.cli.calling import CannotBeCalled, HouseClient, Refused, find_house
+from service.cli.calling import CannotBeCalled, HouseClient, Refused, find_house, not_set
 from service.settings import environment_secret
 
 imports = typer.Typer(no_args_is_help=True, help="Bring home everything that another server keeps.")
@@ -23,8 +23,8 @@ _SHOWN = 10
 _STAGES = {"files": "listing files", "jobs": "listing jobs", "models": "listing models", "contents": "reading files",
            "histories": "reading jobs", "done": "done"}
 House = Annotated[str | None, typer.Option(
-    "--house", help="Base URL of the house, as http://tuneworks:8080/v1; the one that `tuneworks up` runs here, when it"
-                    " is left out.")]
+    "--house", help="Base URL of the house, as http://tuneworks:8080/v1 (or without /v1); the one that `tuneworks up`"
+                    " runs here, when it is left out.")]
 HouseKey = Annotated[str, typer.Option(
     "--house-key-env", help="Variable that holds the project key of the house.", metavar="VARIABLE")]
 ReadyFile = Annotated[Path | None, typer.Option(
@@ -74,7 +74,7 @@ def import_openai(*,
 def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr | None, variable: str) -> None:
     """Store the key as a credential of this name, or give it to the one that there is."""
     if key is None:
-        raise CannotBeCalled(f"The variable {variable} is not set, or empty.")
+        raise CannotBeCalled(not_set(variable))
     body: dict[str, Any] = {"provider": "openai", "name": name, "secret": key.get_secret_value()}
     try:
         client.post("/credentials", body | ({"base_url": base_url} if base_url else {}))

@@ -107,6 +107,28 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
     assert (ftp.exit_code, "is no http" in ftp.output) == (1, True)
 
 
+def test_a_house_without_v1_is_found_and_one_without_a_key_is_named(run: Run, live_api: str, tenant: Tenant,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    def house(url: str, *given: str) -> Result:
+        return CliRunner().invoke(app, ["import", "openai", "--house", url, *given])
+    monkeypatch.setenv("HOUSE_KEY", tenant.key)
+    for url in (live_api, f"{live_api}/", f"{live_api}/v1/"):
+        assert "no credential 'openai-import'" in house(url, "--house-key-env", "HOUSE_KEY").output
+    keyless = house(live_api, "--house-key-env", "NO_SUCH_VARIABLE")
+    assert keyless.exit_code == 1
+    assert f"There is no key for the house at {live_api}. The variable NO_SUCH_VARIABLE is not set" in keyless.output
+    assert "tuneworks up" not in keyless.output
+
+
+def test_a_key_that_is_given_in_place_of_a_variables_name_is_not_repeated(run: Run, live_api: str) -> None:
+    key = "sk-proj-0123456789abcdef"
+    keyless = ["import", "openai", "--house", live_api, "--house-key-env", key]
+    for told in (run("--api-key-env", key), CliRunner().invoke(app, keyless)):
+        assert told.exit_code == 1
+        assert "is none (A-Z, 0-9 and _)" in told.output
+        assert "0123456789" not in told.output
+
+
 def test_a_credential_of_that_name_for_another_server_keeps_its_key(run: Run, tenant: Tenant) -> None:
     stored = store(tenant, "compatible", name="ours", base_url="http://127.0.0.1:9/v1", secret="sk-of-another-server")
     refused = run("--api-key-env", "OLD_KEY", "--credential", "ours")

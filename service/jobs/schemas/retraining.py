@@ -75,8 +75,8 @@ class Retrained(Answer):
     epochs: int | None = None
     tokens_per_epoch: EpochTokens | None = None
     billed_tokens: Span | None = None
-    cost: Span | None = None
-    duration: Span | None = None
+    cost: Span | None = Field(None, description="In micro-dollars: 1,000,000 is one dollar.")
+    duration: Span | None = Field(None, description="In seconds.")
 
 
 class RetrainedMany(Answer):
@@ -90,8 +90,8 @@ class RetrainedMany(Answer):
     existing: int
     refused: int
     verdicts: dict[str, int] = Field(description="Of those that are planned.")
-    cost: Money
-    duration: Seconds
+    cost: Money = Field(description="Of those that are planned, in micro-dollars: 1,000,000 is one dollar.")
+    duration: Seconds = Field(description="Of those that are planned, in seconds.")
     data: list[Retrained]
     first_id: str | None
     last_id: str | None
