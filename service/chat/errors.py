@@ -15,8 +15,8 @@ class NoChatServer(NotServedHere):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "this house serves no local models. Whoever runs it can have them served: start it"
-                               " without --no-chat and with tuneworks[train] installed, or set TUNEWORKS_SERVING_URL to a"
-                               " chat server.")
+                               " without --no-chat and with tuneworks[train] installed, or set TUNEWORKS_SERVING_URL to"
+                               " a chat server.")
 
 
 class ChatServerUnavailable(Unavailable):

@@ -34,9 +34,10 @@ class Gateway:
     """One per API process; holds the connections to the chat server."""
 
     def __init__(self) -> None:
-        token = settings().serving_token.get_secret_value()
+        token, place = settings().serving_token.get_secret_value(), settings().serving_url
         self._http = aiohttp.ClientSession(
-            None if settings().serving_url == NO_CHAT else settings().serving_url, headers={"Authorization": f"Bearer {token}"} if token else {}, trust_env=False,
+            None if place == NO_CHAT else place, headers={"Authorization": f"Bearer {token}"} if token else {},
+            trust_env=False,
             read_bufsize=MiB,  # half of the longest line of a stream
             timeout=aiohttp.ClientTimeout(total=settings().serving_timeout_seconds, sock_connect=_CONNECT_SECONDS))
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -135,7 +136,8 @@ def _broken(trouble: Exception) -> ChatServerUnavailable:
     _log.warning("chat server unavailable: %s", str(trouble) or type(trouble).__name__)
     if isinstance(trouble, aiohttp.ClientConnectorError):
         return ChatServerUnavailable("it cannot be reached")
-    return ChatServerUnavailable("it took too long" if isinstance(trouble, TimeoutError) else "the connection broke off")
+    is_late = isinstance(trouble, TimeoutError)
+    return ChatServerUnavailable("it took too long" if is_late else "the connection broke off")
 
 
 def _message(text: str) -> str:

@@ -15,7 +15,7 @@ from service.embedded.health import host_answers
 from service.kit.errors import Unavailable
 from service.kit.storage import ObjectMissing, ObjectStore
 from service.kit.work import Queue
-from service.settings import NO_CHAT, settings
+from service.settings import NO_CHAT, child_environment, settings
 
 _SECONDS = 4.0
 _WORKERS_SECONDS = 15.0
