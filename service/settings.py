@@ -15,6 +15,10 @@ WITHHELD = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SER
 """Settings that open this house's doors: no business of processes that read what tenants made."""
 
 
+NO_CHAT = "none"
+"""The `serving_url` of a house that serves no local models."""
+
+
 class Settings(BaseSettings):
     """One flat list: each field is the variable TUNEWORKS_<FIELD>, its description is the documentation."""
 
@@ -66,7 +70,7 @@ class Settings(BaseSettings):
     serving_url: str = Field(
         "http://127.0.0.1:8090",
         description="The chat server: the built-in one (`tuneworks serve`) or a vLLM server started with"
-                    " --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True.")
+                    " --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True; `none`: no local model is served.")
     serving_token: SecretStr = Field(SecretStr(""), description="Bearer token of the chat server, if it asks one.")
     serving_timeout_seconds: float = Field(600.0, description="Longest chat completion, in seconds.")
 

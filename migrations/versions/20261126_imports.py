@@ -38,6 +38,7 @@ def upgrade() -> None:
     sa.Column('cursor', sa.String(), nullable=True),
     sa.Column('counts', postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
     sa.Column('waits', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('status_details', sa.Text(), nullable=True),
     sa.Column('error', postgresql.JSONB(), nullable=True),
     sa.Column('created_by', sa.String(), nullable=True),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),

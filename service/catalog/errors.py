@@ -1,5 +1,7 @@
 """What can be wrong with the name of a model, in OpenAI's recorded words."""
 
+from datetime import date
+
 from service.kit.errors import Conflict, Forbidden, InvalidRequest, NotFound
 
 
@@ -64,6 +66,15 @@ class SuccessorNotFound(InvalidRequest):
                          " what there is.", param="successor")
 
 
+class SuccessorShutDown(InvalidRequest):
+    code = "model_shut_down"
+
+    def __init__(self, name: str, day: date | None) -> None:
+        when = f" on {day.isoformat()}" if day is not None else ""
+        super().__init__(f"The model '{name}' was shut down{when}, so it can answer for no other. GET /v1/models tells"
+                         " until when each model lives.", param="successor")
+
+
 class MappingNotFound(NotFound):
     code = "model_mapping_not_found"
 
@@ -75,8 +86,8 @@ class MappingExists(Conflict):
     code = "model_mapping_exists"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The model '{name}' is mapped already. GET /v1/model_mappings?model=… shows to what; delete"
-                         " that mapping first.", param="model")
+        super().__init__(f"The model '{name}' is mapped already. GET /v1/model_mappings?model=… shows to what; change"
+                         " that mapping with POST /v1/model_mappings/{id}, or delete it.", param="model")
 
 
 class MappingCycle(InvalidRequest):

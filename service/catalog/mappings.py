@@ -1,4 +1,4 @@
-"""Models that answer in place of dead ones: made, found, followed along their chain.
+"""Models that answer in place of dead ones: made, changed, found, followed along their chain.
 
 A project maps a name to a successor. Whoever names a model that is dead, or that is mapped with `always`, is answered
 by its successor, or by that one's successor where it is dead as well.
@@ -22,6 +22,7 @@ from service.catalog.errors import (
     ModelNotFound,
     SuccessorDead,
     SuccessorNotFound,
+    SuccessorShutDown,
 )
 from service.catalog.operations import ResolvedModel
 from service.catalog.tables import ModelMapping
@@ -33,6 +34,17 @@ from service.tenants.access import Caller
 ANSWERED_BY = "x-tuneworks-answered-by"
 """Header of an answer that another model gave than the one that was named."""
 _LONGEST_CHAIN = 10
+_OF_JOBS = "ftjob-"
+"""How the makers of mappings begin that no person made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Whether a job's model answers for another now."""
+
+    is_made: bool
+    kept: str | None = None
+    "The successor of a mapping that somebody made by hand, which stays."
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,7 @@ def create(session: Session, caller: Caller, *, model: str, successor: str, alwa
     if queries.mapping_of(session, name) is not None:
         raise MappingExists(name)
     _check_chain(session, name, heir.name)
+    _check_alive(session, heir)
     row = ModelMapping(id=new_id("mmap_"), project_id=caller.project_id, model=name, successor=heir.name,
                        always=always, created_by=caller.actor)
     session.add(row)
@@ -125,20 +138,44 @@ def create(session: Session, caller: Caller, *, model: str, successor: str, alwa
     return row
 
 
-def adopt(session: Session, *, project_id: str, model: str, successor: str, by: str) -> bool:
-    """For workers: map `model` to what was trained in its place, over an older mapping; whether that was possible."""
+def update(session: Session, caller: Caller, mapping_id: str, *, successor: str | None,
+           always: bool | None) -> ModelMapping:
+    """Change what is given. Raises MappingNotFound, or what is wrong with the successor."""
+    _one_at_a_time(session)
+    row = queries.mapping(session, mapping_id, lock=True)
+    if row is None:
+        raise MappingNotFound(mapping_id)
+    if successor is not None:
+        heir = _resolved(session, successor)
+        if heir is None:
+            raise SuccessorNotFound(successor)
+        _check_chain(session, row.model, heir.name)
+        _check_alive(session, heir)
+        row.successor = heir.name
+    row.always = row.always if always is None else always
+    row.created_by = caller.actor
+    session.flush()
+    _note(session, caller, row, "updated")
+    return row
+
+
+def adopt(session: Session, *, project_id: str, model: str, successor: str, by: str) -> Adopted:
+    """For workers: map `model` always to what job `by` trained in its place, over the mapping of an older job."""
     _one_at_a_time(session)
     known = _resolved(session, model)
     name = known.name if known is not None else model
+    there = queries.mapping_of(session, name)
+    if there is not None and not there.created_by.startswith(_OF_JOBS):
+        return Adopted(is_made=False, kept=there.successor)
     try:
         _check_chain(session, name, successor)
     except (MappingCycle, MappingTooLong):
-        return False
+        return Adopted(is_made=False)
     made = insert(ModelMapping).values(id=new_id("mmap_"), project_id=project_id, model=name, successor=successor,
-                                       created_by=by)
-    session.execute(made.on_conflict_do_update(index_elements=["project_id", "model"],
-                                               set_={"successor": successor, "created_by": by}))
-    return True
+                                       always=True, created_by=by)
+    session.execute(made.on_conflict_do_update(index_elements=["project_id", "model"], set_={
+        "successor": successor, "always": True, "created_by": by}))
+    return Adopted(is_made=True)
 
 
 def retrieve(session: Session, mapping_id: str) -> ModelMapping:
@@ -169,6 +206,12 @@ def _one_at_a_time(session: Session) -> None:
     """Two mappings that are made at once must not close a circle that neither sees."""
     session.execute(text("select pg_advisory_xact_lock(hashtextextended("
                          "'model_mappings' || current_setting('app.project_id', true), 0))"))
+
+
+def _check_alive(session: Session, heir: ResolvedModel) -> None:
+    """Raises SuccessorShutDown for a model that answers nothing any more, and for which no other answers."""
+    if retirement.is_dead(heir.base, database_now(session).date()) and queries.mapping_of(session, heir.name) is None:
+        raise SuccessorShutDown(heir.name, heir.base.shutdown_date)
 
 
 def _check_chain(session: Session, model: str, successor: str) -> None:

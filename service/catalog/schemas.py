@@ -41,6 +41,13 @@ class ModelMappingCreate(Request):
     always: bool = Field(default=False, description="Answer in its place even while it lives.")
 
 
+class ModelMappingUpdate(Request):
+    """Fields that are left out stay as they are."""
+
+    successor: Name | None = Field(None, description="A model of GET /v1/models, which answers in its place.")
+    always: bool | None = Field(None, description="Answer in its place even while it lives.")
+
+
 class ModelMapping(Answer):
     """Which model answers in the place of another once that is dead, or always. Not in OpenAI's API."""
 
@@ -50,7 +57,8 @@ class ModelMapping(Answer):
     model: str
     successor: str
     always: bool
-    created_by: str
+    created_by: str = Field(description="The key or service account that made or last changed it, or the job"
+                                        " whose model it names.")
 
 
 class ModelMappingDeleted(Deleted):

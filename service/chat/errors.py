@@ -10,7 +10,18 @@ class NotServedHere(InvalidRequest):
         super().__init__(f"The model `{name[:200]}` cannot answer chats here: {reason}", param="model")
 
 
+class NoChatServer(NotServedHere):
+    """The house runs without one: to ask again does not help."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "this house serves no local models. Whoever runs it can have them served: start it"
+                               " without --no-chat and with tuneworks[train] installed, or set TUNEWORKS_SERVING_URL to"
+                               " a chat server.")
+
+
 class ChatServerUnavailable(Unavailable):
+    """`reason` is told to callers, and names no address of the house."""
+
     def __init__(self, reason: str) -> None:
         super().__init__(f"The chat server is not available right now ({reason}). Try again shortly.", retry_after=5)
 

@@ -5,6 +5,7 @@ by internal names only; a name is tried first, and loaded when the server does n
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -17,11 +18,12 @@ import msgspec
 from service.catalog.errors import ModelNotFound
 from service.catalog.operations import Artifact, ResolvedModel
 from service.chat.answers import Whole, renamed
-from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NotServedHere
+from service.chat.errors import ChatServerUnavailable, ModelLoadFailed, NoChatServer, NotServedHere
 from service.chat.streams import Lines
 from service.kit.storage import ObjectMissing, storage
-from service.settings import MiB, settings
+from service.settings import NO_CHAT, MiB, settings
 
+_log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 5.0
 _LOAD_SECONDS = 300.0
 _PASSED_HEADERS = ("retry-after", "x-should-retry")
@@ -32,9 +34,10 @@ class Gateway:
     """One per API process; holds the connections to the chat server."""
 
     def __init__(self) -> None:
-        token = settings().serving_token.get_secret_value()
+        token, place = settings().serving_token.get_secret_value(), settings().serving_url
         self._http = aiohttp.ClientSession(
-            settings().serving_url, headers={"Authorization": f"Bearer {token}"} if token else {}, trust_env=False,
+            None if place == NO_CHAT else place, headers={"Authorization": f"Bearer {token}"} if token else {},
+            trust_env=False,
             read_bufsize=MiB,  # half of the longest line of a stream
             timeout=aiohttp.ClientTimeout(total=settings().serving_timeout_seconds, sock_connect=_CONNECT_SECONDS))
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -47,6 +50,8 @@ class Gateway:
 
         Raises ChatServerUnavailable, ModelLoadFailed, ModelNotFound or NotServedHere.
         """
+        if settings().serving_url == NO_CHAT:
+            raise NoChatServer(model.name)
         forwarded = msgspec.json.encode(request | {"model": model.internal_name})
         try:
             answer = await self._post(forwarded)
@@ -128,7 +133,11 @@ def _materialize(internal_name: str, artifact: Artifact) -> Path:
 
 
 def _broken(trouble: Exception) -> ChatServerUnavailable:
-    return ChatServerUnavailable(str(trouble) or type(trouble).__name__)
+    _log.warning("chat server unavailable: %s", str(trouble) or type(trouble).__name__)
+    if isinstance(trouble, aiohttp.ClientConnectorError):
+        return ChatServerUnavailable("it cannot be reached")
+    is_late = isinstance(trouble, TimeoutError)
+    return ChatServerUnavailable("it took too long" if is_late else "the connection broke off")
 
 
 def _message(text: str) -> str:

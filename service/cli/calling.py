@@ -1,6 +1,7 @@
 """How commands call a house over its API: where it is, with which key, and what it refuses, in words."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from service.embedded.house import local
 from service.settings import environment_secret, settings
 
 _SECONDS = 60.0
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _LONGEST = 16 * 1024 * 1024
 
 
@@ -83,13 +85,28 @@ def find_house(base_url: str | None, key_variable: str, ready_file: Path | None)
         ready = _running_here()
     url = base_url or ready.get("base_url")
     secret = key.get_secret_value() if key is not None else ready.get("api_key")
-    if not url or not secret:
-        missing = "base URL: give --house" if not url else f"key: set the variable {key_variable}"
-        raise CannotBeCalled(f"The house has no {missing}, or give --ready-file. No `tuneworks up` runs in"
-                             f" {settings().data_dir.absolute()}.")
+    if not url:
+        raise CannotBeCalled(f"No house is named, and no `tuneworks up` runs in {settings().data_dir.absolute()}: give"
+                             " --house and the variable of --house-key-env, or give --ready-file.")
+    if not secret:
+        raise CannotBeCalled(f"There is no key for the house at {url}. {not_set(key_variable)} Put a project key of"
+                             " that house there, or give --ready-file.")
     if urlsplit(url).scheme not in {"http", "https"}:
         raise CannotBeCalled(f"{url} is no http:// or https:// address of a house.")
-    return HouseClient(url.rstrip("/"), secret)
+    return HouseClient(_of_api(url), secret)
+
+
+def _of_api(url: str) -> str:
+    """The address of the house's API, also where only that of the house is given."""
+    return url.rstrip("/") if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v1"
+
+
+def not_set(variable: str) -> str:
+    """That a variable holds no key. What is no variable's name is not repeated: it may be the key itself."""
+    if _VARIABLE.fullmatch(variable):
+        return f"The variable {variable} is not set, or empty."
+    return ("What was given as the name of a variable is none (A-Z, 0-9 and _) and is not shown here. Give the name of"
+            " the variable that holds the key, and never the key itself.")
 
 
 def _document(file: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from service.cli.application import app, stderr, stdout
-from service.cli.calling import CannotBeCalled, HouseClient, Refused, find_house
+from service.cli.calling import CannotBeCalled, HouseClient, Refused, find_house, not_set
 from service.settings import environment_secret
 
 imports = typer.Typer(no_args_is_help=True, help="Bring home everything that another server keeps.")
@@ -23,15 +23,16 @@ _SHOWN = 10
 _STAGES = {"files": "listing files", "jobs": "listing jobs", "models": "listing models", "contents": "reading files",
            "histories": "reading jobs", "done": "done"}
 House = Annotated[str | None, typer.Option(
-    "--house", help="Base URL of the house, as http://tuneworks:8080/v1; the one that `tuneworks up` runs here, when it"
-                    " is left out.")]
+    "--house", help="Base URL of the house, as http://tuneworks:8080/v1 (or without /v1); the one that `tuneworks up`"
+                    " runs here, when it is left out.")]
 HouseKey = Annotated[str, typer.Option(
     "--house-key-env", help="Variable that holds the project key of the house.", metavar="VARIABLE")]
 ReadyFile = Annotated[Path | None, typer.Option(
     "--ready-file", dir_okay=False, help="Take base URL and key from the file that `tuneworks up --ready-file` wrote.")]
 
 
-@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not.\n\n"
+@imports.command("openai", epilog="Exit code 0: everything that can be read is home. 1: it is not, or a list could not"
+                 " be read.\n\n"
                  "Examples:\n\n    tuneworks import openai --api-key-env OPENAI_API_KEY --dry-run\n\n"
                  "    tuneworks import openai --api-key-env OPENAI_API_KEY\n\n"
                  "    tuneworks import openai --credential openai-import --house https://tuneworks.example/v1")
@@ -67,13 +68,13 @@ def import_openai(*,
         stdout.file.write(msgspec.json.format(msgspec.json.encode({**ended, "problem_list": problems})).decode() + "\n")
     else:
         _show(ended, problems)
-    raise typer.Exit(1 if ended["status"] in {"failed", "cancelled"} else 0)
+    raise typer.Exit(1 if ended["status"] in {"failed", "cancelled"} or _unread(problems) else 0)
 
 
 def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr | None, variable: str) -> None:
     """Store the key as a credential of this name, or give it to the one that there is."""
     if key is None:
-        raise CannotBeCalled(f"The variable {variable} is not set, or empty.")
+        raise CannotBeCalled(not_set(variable))
     body: dict[str, Any] = {"provider": "openai", "name": name, "secret": key.get_secret_value()}
     try:
         client.post("/credentials", body | ({"base_url": base_url} if base_url else {}))
@@ -91,13 +92,15 @@ def _keep(client: HouseClient, name: str, base_url: str | None, key: SecretStr |
 def _follow(client: HouseClient, told: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"),
                    TimeElapsedColumn(), console=stderr, disable=quiet or not stderr.is_terminal, transient=True)
-    stage = ""
+    stage, trouble = "", None
     with bar:
         task = bar.add_task("", total=100, counts="")
         while told["status"] in {"queued", "running"}:
             if told["stage"] != stage and bar.disable and not quiet:
                 stderr.print(f"{_STAGES[told['stage']]}: {_counted(told)}")
-            stage = told["stage"]
+            if told["status_details"] not in {trouble, None} and not quiet:
+                bar.console.print(f"[yellow]Waiting:[/] {escape(told['status_details'])}", soft_wrap=True)
+            stage, trouble = told["stage"], told["status_details"]
             bar.update(task, description=_STAGES[stage], completed=told["percent"] or 0, counts=_counted(told))
             time.sleep(_POLL_SECONDS)
             told = client.get(f"/imports/{told['id']}")
@@ -110,14 +113,25 @@ def _counted(told: dict[str, Any]) -> str:
     return ", ".join(f"{done[kind]:,}/{counts[kind]['found']:,} {kind}" for kind in done)
 
 
+def _unread(problems: list[dict[str, Any]]) -> list[str]:
+    """Kinds of things of which the server did not give its list, or not all of it."""
+    return sorted({f"{each['kind']}s" for each in problems if each["remote_id"] == "*"})
+
+
 def _show(told: dict[str, Any], problems: list[dict[str, Any]]) -> None:
     words = {"succeeded": "[green]Everything that can be read is home.[/]", "failed": "[red]The import failed.[/]",
              "cancelled": "[yellow]The import was cancelled.[/]"}
     if told["status"] not in words:
         stdout.print(f"Import {told['id']} is {told['status']}; GET /v1/imports/{told['id']} tells how far it is.")
         return
-    stdout.print("This is what there is; nothing was brought." if told["dry_run"] and told["status"] == "succeeded"
-                 else words[told["status"]])
+    unread = _unread(problems)
+    if told["status"] == "succeeded" and unread:
+        stdout.print(f"[yellow]This is not complete:[/] the server's list of {' and of '.join(unread)} could not be"
+                     " read, or not to its end; see below.", soft_wrap=True)
+    elif told["status"] == "succeeded" and told["dry_run"]:
+        stdout.print("This is what there is; nothing was brought.")
+    else:
+        stdout.print(words[told["status"]])
     if told["error"]:
         stdout.print(escape(str(told["error"].get("message"))), soft_wrap=True)
     table = Table("", "found", "brought", "here already", "problems")

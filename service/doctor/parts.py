@@ -15,7 +15,7 @@ from service.embedded.health import host_answers
 from service.kit.errors import Unavailable
 from service.kit.storage import ObjectMissing, ObjectStore
 from service.kit.work import Queue
-from service.settings import child_environment, settings
+from service.settings import NO_CHAT, child_environment, settings
 
 _SECONDS = 4.0
 _WORKERS_SECONDS = 15.0
@@ -62,6 +62,9 @@ def object_store() -> Result:
 
 def chat_server() -> Result:
     place, token = settings().serving_url, settings().serving_token.get_secret_value()
+    if place == NO_CHAT:
+        return warn("none: this house serves no local models", "Start it without --no-chat, or set"
+                    " TUNEWORKS_SERVING_URL to a chat server.")
     parts = urlsplit(place)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     advice = "Local models cannot chat until it runs: `tuneworks serve`, or correct TUNEWORKS_SERVING_URL."

@@ -16,7 +16,7 @@ from service.embedded.ownership import free_port, kept_keys, kept_port, kept_sec
 from service.embedded.postgres import EmbeddedPostgres
 from service.embedded.supervisor import Supervisor
 from service.embedded.valkey import EmbeddedValkey
-from service.settings import adopt, settings
+from service.settings import NO_CHAT, adopt, settings
 
 KILLED = 130
 
@@ -45,6 +45,8 @@ def up(extent: Extent, *, port: int | None, ready_file: Path | None, say: Callab
     with Supervisor(directory, say=say) as supervisor:
         chat_port = _settle(supervisor, port=port)
         extent = replace(extent, chat=extent.chat and bool(chat_port))
+        if chat_port and not extent.chat:
+            adopt(serving_url=NO_CHAT)
         schema.upgrade()
         credentials = keep_credentials(directory / "credentials.json")
         supervisor.start(house.children(settings(), extent, logs=supervisor.logs, chat_port=chat_port))

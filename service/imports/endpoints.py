@@ -18,8 +18,8 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many to return, at 
 
 def _shown(row: Import) -> schemas.Import:
     fields = {name: getattr(row, name) for name in (
-        "id", "created_at", "provider", "credential_id", "status", "stage", "dry_run", "counts", "error", "started_at",
-        "finished_at")}
+        "id", "created_at", "provider", "credential_id", "status", "status_details", "stage", "dry_run", "counts",
+        "error", "started_at", "finished_at")}
     return schemas.Import.model_validate(fields | {"percent": schemas.percent(row)})
 
 

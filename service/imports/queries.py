@@ -10,7 +10,7 @@ from service.catalog.tables import TunedModel
 from service.files.tables import File
 from service.imports.plans import Kind
 from service.imports.tables import Import, ImportItem, ImportProblem
-from service.jobs.tables import Job, RemoteAttempt
+from service.jobs.tables import Job, RemoteAttempt, RemoteFile
 from service.kit.database import among
 from service.kit.pagination import paginate
 from service.kit.work import Work, WorkItem
@@ -90,6 +90,14 @@ def has_problem(session: Session, import_id: str, kind: Kind, remote_id: str) ->
         ImportProblem.remote_id == remote_id).limit(1)) is not None
 
 
+def unread_lists(session: Session, import_id: str) -> dict[str, str]:
+    """Kinds of which the server gives no list, and what it says to that."""
+    found = session.scalars(select(ImportProblem).where(
+        ImportProblem.import_id == import_id, ImportProblem.remote_id == "*",
+        ImportProblem.code.in_(["list_gone", "list_refused"])))
+    return {each.kind: each.reason for each in found}
+
+
 def has_code(session: Session, import_id: str, code: str) -> bool:
     """Whether the import met a problem of this sort."""
     return session.scalar(select(ImportProblem.id).where(
@@ -104,10 +112,13 @@ def tuned_by_jobs(session: Session, import_id: str) -> set[str]:
 
 
 def known_files(session: Session, names: Collection[str]) -> dict[str, str]:
-    """Which of these are here, under this id or another: our id of each."""
+    """Which of these are here, under this id or another, or were sent there from here: our id of each."""
     rows = session.execute(select(File.id, File.alias).where(
         or_(among(File.alias, names), among(File.id, names)), File.deleted_at.is_(None)))
-    return _by_name(rows.all(), names)
+    sent = session.execute(select(RemoteFile.file_id, RemoteFile.remote_file_id).where(
+        among(RemoteFile.remote_file_id, names), RemoteFile.state == "uploaded",
+        select(File.id).where(File.id == RemoteFile.file_id, File.deleted_at.is_(None)).exists()))
+    return _by_name([*sent.all(), *rows.all()], names)
 
 
 def known_jobs(session: Session, names: Collection[str]) -> dict[str, str]:
@@ -129,6 +140,15 @@ def organization_of(session: Session, project_id: str) -> str:
 
 def models_of_job(session: Session, job_id: str) -> Sequence[TunedModel]:
     return session.scalars(select(TunedModel).where(TunedModel.job_id == job_id)).all()
+
+
+def jobs_that_name(session: Session, import_id: str, file_id: str, *, limit: int) -> Sequence[str]:
+    """Jobs that the server lists and that were trained from this file, or made it; the newest first."""
+    body = ImportItem.body["job"]["body"]
+    return session.scalars(select(ImportItem.remote_id).where(
+        ImportItem.import_id == import_id, ImportItem.kind == "job", or_(
+            body["training_file"].astext == file_id, body["validation_file"].astext == file_id,
+            body["result_files"].contains([file_id]))).order_by(ImportItem.position).limit(limit)).all()
 
 
 def _by_name(rows: Sequence[Any], names: Collection[str]) -> dict[str, str]:

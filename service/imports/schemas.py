@@ -59,6 +59,8 @@ class Import(Answer):
     provider: str
     credential: str = Field(validation_alias="credential_id")
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    status_details: str | None = Field(description="While the server cannot be read: why, and when it is asked again;"
+                                                   " otherwise null.")
     stage: Literal["files", "jobs", "models", "contents", "histories", "done"] = Field(
         description="What is being read: the three lists first, then the bytes of the files, then what the jobs left.")
     dry_run: bool

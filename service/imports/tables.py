@@ -33,6 +33,8 @@ class Import(Tenanted, Positioned, Base):
     "Of each kind: found, imported, present, problems; see service/imports/operations/counting.py."
     waits: Mapped[int] = mapped_column(server_default=text("0"))
     "How often the server had no answer since it last gave one."
+    status_details: Mapped[str | None] = mapped_column(Text)
+    "Why it waits, while it does."
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_by: Mapped[str | None]
     started_at: Mapped[datetime | None]

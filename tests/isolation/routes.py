@@ -17,6 +17,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "retrainFineTuningJob": {"model": "smollm2-135m-instruct"},
     "retrainFineTuningJobs": {"model": "smollm2-135m-instruct", "all": True},
     "createModelMapping": {"model": "ft:gone", "successor": "smollm2-135m-instruct"},
+    "updateModelMapping": {"successor": "smollm2-135m-instruct"},
     "createUpload": {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": 10, "mime_type": "application/jsonl"},
     "createChatCompletion": {"model": "ft:unknown", "messages": [{"role": "user", "content": "Hi"}]},
     "createDatasetVersion": {"source": {"type": "file", "file_id": "file-unknown"}},

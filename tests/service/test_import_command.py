@@ -69,6 +69,22 @@ def test_an_estate_comes_home_with_one_command(run: Run, tenant: Tenant, simulat
     assert (told["status"], told["counts"]["jobs"]["present"]) == ("succeeded", estate["jobs"])
 
 
+def test_a_wrong_address_is_no_success_and_a_list_that_is_kept_back_is_told(run: Run, simulator: Simulator) -> None:
+    simulator.estate(files=2, jobs=1)
+    wrong = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url.removesuffix("/v1"))
+    assert wrong.exit_code == 1, wrong.output
+    assert "The import failed." in wrong.output
+    assert "/v1" in wrong.output
+    simulator.fault("status", path="/fine_tuning/jobs", status=404, body={"error": {
+        "message": "Not here", "type": "invalid_request_error", "param": None, "code": None}})
+    for more in ((), ("--dry-run",)):
+        partial = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url, *more)
+        assert partial.exit_code == 1, partial.output
+        assert "This is not complete: the server's list of jobs could not be read" in partial.output
+        assert "Everything" not in partial.output
+        assert "This is what there is" not in partial.output
+
+
 def test_a_failed_import_ends_the_command_with_1_and_the_reason(run: Run, simulator: Simulator) -> None:
     simulator.account(simulator.key, standing="revoked")
     failed = run("--api-key-env", "OLD_KEY", "--base-url", simulator.base_url)
@@ -89,6 +105,28 @@ def test_what_is_missing_is_named(run: Run, tmp_path: Path) -> None:
     assert (odd.exit_code, "is no file that" in odd.output) == (1, True)
     ftp = CliRunner().invoke(app, ["import", "openai", "--house", "file:///etc", "--house-key-env", "HOME"])
     assert (ftp.exit_code, "is no http" in ftp.output) == (1, True)
+
+
+def test_a_house_without_v1_is_found_and_one_without_a_key_is_named(run: Run, live_api: str, tenant: Tenant,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    def house(url: str, *given: str) -> Result:
+        return CliRunner().invoke(app, ["import", "openai", "--house", url, *given])
+    monkeypatch.setenv("HOUSE_KEY", tenant.key)
+    for url in (live_api, f"{live_api}/", f"{live_api}/v1/"):
+        assert "no credential 'openai-import'" in house(url, "--house-key-env", "HOUSE_KEY").output
+    keyless = house(live_api, "--house-key-env", "NO_SUCH_VARIABLE")
+    assert keyless.exit_code == 1
+    assert f"There is no key for the house at {live_api}. The variable NO_SUCH_VARIABLE is not set" in keyless.output
+    assert "tuneworks up" not in keyless.output
+
+
+def test_a_key_that_is_given_in_place_of_a_variables_name_is_not_repeated(run: Run, live_api: str) -> None:
+    key = "sk-proj-0123456789abcdef"
+    keyless = ["import", "openai", "--house", live_api, "--house-key-env", key]
+    for told in (run("--api-key-env", key), CliRunner().invoke(app, keyless)):
+        assert told.exit_code == 1
+        assert "is none (A-Z, 0-9 and _)" in told.output
+        assert "0123456789" not in told.output
 
 
 def test_a_credential_of_that_name_for_another_server_keeps_its_key(run: Run, tenant: Tenant) -> None:

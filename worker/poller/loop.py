@@ -22,6 +22,7 @@ from worker.poller.turns import Visit
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
+_LONGEST_PATIENCE = 30.0
 _TURNS_AT_ONCE = 32
 _STOP_SECONDS = 10.0
 _FORGOTTEN_SECONDS = 3600.0
@@ -55,6 +56,31 @@ class Servers:
                 del self._known[credential_id], self._used[credential_id]
 
 
+class Outage:
+    """The database's absence: told once, with what to look at, and waited out with longer and longer pauses."""
+
+    def __init__(self) -> None:
+        self._tries = 0
+
+    def wait(self, trouble: Exception) -> float:
+        """For how many seconds to leave the database alone."""
+        cause = str(getattr(trouble, "orig", None) or trouble).strip().partition("\n")[0]
+        if self._tries == 0:
+            _log.warning("the database of TUNEWORKS_DATABASE_URL cannot be asked: %s. `tuneworks doctor` tells what is"
+                         " missing; if `tuneworks up` runs it from another directory, set TUNEWORKS_DATA_DIR to that"
+                         " one. The poller goes on when the database answers.", cause)
+        else:
+            _log.debug("database still unavailable: %s", cause)
+        self._tries += 1
+        return min(_LONGEST_PATIENCE, _PATIENCE_SECONDS * 2.0 ** min(self._tries - 1, 10))
+
+    def over(self) -> None:
+        """It answers."""
+        if self._tries:
+            _log.info("the database answers again")
+        self._tries = 0
+
+
 class Poller:
     """One process's poller. `open_` opens the way to a credential's server."""
 
@@ -62,6 +88,7 @@ class Poller:
         self._open = open_
         self._stopping = asyncio.Event()
         self._servers = Servers()
+        self._outage = Outage()
         self._visits: dict[str, asyncio.Task[None]] = {}
 
     def stop(self) -> None:
@@ -76,9 +103,9 @@ class Poller:
                 try:
                     await presence.tell()
                     await self._begin_turns(client)
+                    self._outage.over()
                 except (DBAPIError, PoolTimeout, OSError) as trouble:
-                    _log.warning("database unavailable: %s", trouble)
-                    await self._pause(_PATIENCE_SECONDS)
+                    await self._pause(self._outage.wait(trouble))
                 await self._pause(_SWEEP_SECONDS)
             await self._end_turns()
 

@@ -7,6 +7,7 @@ import logging
 
 from service.files import operations as files
 from service.files.contents import file_key
+from service.jobs.operations.remote_files import result_id
 from service.jobs.operations.remote_following import Duty
 from service.jobs.plans import RemoteJob, RemoteState
 from service.kit.storage import storage
@@ -36,7 +37,7 @@ def _bring(running: Running, server: Remote, job_id: str, remote_id: str) -> str
     except Ambiguous as cut:
         raise Unavailable(str(cut)) from cut
     project_id = running.claim.project_id
-    file_id = f"file-{hashlib.sha256(f'{job_id}:{remote_id}'.encode()).hexdigest()[:24]}"
+    file_id = result_id(job_id, remote_id)
     key = file_key(project_id, file_id)
     storage().write(key, table)
     with unit_of_work(running.claim) as session:

@@ -1,4 +1,4 @@
-"""HTTP face of model mappings: create, list, retrieve, delete. Not in OpenAI's API."""
+"""HTTP face of model mappings: create, list, retrieve, update, delete. Not in OpenAI's API."""
 
 from typing import Annotated, Any
 
@@ -37,6 +37,13 @@ def list_mappings(session: ProjectSession, after: After = None, limit: Limit = 2
 def retrieve(model_mapping_id: MappingId, session: ProjectSession) -> ModelMapping:
     """Retrieve one mapping."""
     return mappings.retrieve(session, model_mapping_id)
+
+
+@router.post("/{model_mapping_id}", operation_id="updateModelMapping", response_model=schemas.ModelMapping)
+def update(model_mapping_id: MappingId, body: schemas.ModelMappingUpdate, caller: CurrentProject,
+           session: ProjectSession) -> ModelMapping:
+    """Change who answers, or whether it does even while the original lives."""
+    return mappings.update(session, caller, model_mapping_id, successor=body.successor, always=body.always)
 
 
 @router.delete("/{model_mapping_id}", operation_id="deleteModelMapping", response_model=schemas.ModelMappingDeleted)

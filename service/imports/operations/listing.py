@@ -15,6 +15,7 @@ from service.imports import queries
 from service.imports.operations.counting import count, note
 from service.imports.plans import FoundFile, Kind
 from service.imports.tables import Import, ImportItem
+from service.jobs.operations.remote_files import result_id
 from service.jobs.plans import RemoteJob
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
@@ -54,8 +55,8 @@ def record_jobs(session: Session, row: Import, jobs: Sequence[RemoteJob], after:
     known = queries.known_jobs(session, found)
     new = _keep(session, row, "job", found, known)
     _hold_back_unfinished(session, row, [each for each in jobs if each.id in new and each.id not in known])
-    if not row.dry_run:
-        _keep(session, row, "file", named, queries.known_files(session, named))
+    _keep(session, row, "file", named, queries.known_files(session, named))
+    _keep_back_own_results(session, row, jobs, known)
     _move_on(session, row, "job", after, is_news=bool(new))
 
 
@@ -68,6 +69,19 @@ def _hold_back_unfinished(session: Session, row: Import, jobs: Sequence[RemoteJo
             item = queries.item_named(session, row.id, "job", job.id)
             if item is not None:
                 item.state = "problem"
+    session.flush()
+
+
+def _keep_back_own_results(session: Session, row: Import, jobs: Sequence[RemoteJob], known: Mapping[str, str]) -> None:
+    """Results of jobs that were sent there from here came home when those ended."""
+    ours = {remote_id: result_id(known[job.id], remote_id) for job in jobs if job.id in known
+            for remote_id, is_result in _files_of(job.body) if is_result}
+    here = queries.known_files(session, list(ours.values()))
+    for remote_id, file_id in ours.items():
+        item = queries.item_named(session, row.id, "file", remote_id) if file_id in here else None
+        if item is not None and item.state == "pending":
+            item.state, item.row_id = "present", file_id
+            count(row, "file", present=1)
     session.flush()
 
 
@@ -92,7 +106,8 @@ def record_models(session: Session, row: Import, models: Sequence[str]) -> None:
 
 def skip_list(session: Session, row: Import, kind: Kind, *, code: str, reason: str) -> None:
     """The server does not give this list, or no more of it."""
-    note(session, row, kind, "*", code=code, reason=reason)
+    if note(session, row, kind, "*", code=code, reason=reason):
+        count(row, kind, problems=1)
     row.stage, row.cursor = _NEXT[row.stage], None
     session.flush()
 
@@ -100,8 +115,9 @@ def skip_list(session: Session, row: Import, kind: Kind, *, code: str, reason: s
 def _is_usable(session: Session, row: Import, kind: Kind, remote_id: str) -> bool:
     if ID.fullmatch(remote_id):
         return True
-    note(session, row, kind, remote_id, code="unusable_id", reason="The server's list names it by an id that cannot"
-         " be asked for: ids have letters, digits and _.:~- only, 255 at most.")
+    if note(session, row, kind, remote_id, code="unusable_id", reason="The server's list names it by an id that cannot"
+            " be asked for: ids have letters, digits and _.:~- only, 255 at most."):
+        count(row, kind, found=1, problems=1)
     return False
 
 

@@ -15,6 +15,8 @@ from service.tenants.access import Caller
 
 PASSING = "unreadable"
 """The code of problems that may be none when the server is asked again."""
+UNLISTED = "nothing_listed"
+"""The code of an import that failed because its server gave none of its lists."""
 
 
 def create(session: Session, caller: Caller, body: schemas.ImportCreate) -> Import:
@@ -54,7 +56,7 @@ def cancel(session: Session, import_id: str) -> Import:
     row = _locked(session, import_id)
     if row.status not in {"queued", "running"}:
         raise WrongImportState(import_id, row.status, "cancelled")
-    row.status, row.finished_at = "cancelled", database_now(session)
+    row.status, row.finished_at, row.status_details = "cancelled", database_now(session), None
     session.flush()
     return row
 
@@ -82,7 +84,10 @@ def _has_passing(session: Session, row: Import) -> bool:
 
 
 def _reopen(session: Session, row: Import) -> None:
-    """What could not be read for trouble that passes is to be read again."""
+    """What could not be read for trouble that passes is to be read again, and lists of which none was given."""
+    if (row.error or {}).get("code") == UNLISTED:
+        session.execute(delete(ImportProblem).where(ImportProblem.import_id == row.id, ImportProblem.remote_id == "*"))
+        row.counts = {}
     passing = session.execute(delete(ImportProblem).where(
         ImportProblem.import_id == row.id, ImportProblem.code == PASSING).returning(
         ImportProblem.kind, ImportProblem.remote_id)).all()

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import get_args
 
 from sqlalchemy.orm import Session
 
@@ -13,16 +14,18 @@ from service.events.types import EventType
 from service.files import operations as files
 from service.files.contents import file_key
 from service.imports import queries
-from service.imports.operations.counting import count, give_up_item
-from service.imports.operations.requests import PASSING
-from service.imports.plans import KeepModels, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
+from service.imports.operations.counting import count, give_up_item, needed_by
+from service.imports.operations.requests import PASSING, UNLISTED
+from service.imports.plans import KeepModels, Kind, ListModels, ListPage, ReadCheckpoints, ReadEvents, ReadFile, Step
 from service.imports.tables import Import, ImportItem
+from service.jobs.operations.remote_words import plain
 from service.kit.database import database_now
 
 MOST_WAITS = 20
 MOST_TRIES = 5
 MODELS_AT_ONCE = 200
 _LONGEST_WAIT = 300.0
+_LONGEST_DETAILS = 1000
 _RESULTS = "fine-tune-results"
 
 
@@ -53,12 +56,25 @@ def next_step(session: Session, import_id: str) -> Step | None:
         return ListPage("job", row.cursor)
     if row.stage == "models":
         return ListModels()
-    if not row.dry_run:
-        step = _next_reading(session, row)
-        if step is not None:
-            return step
-    _succeed(session, row)
-    return None
+    step = None if row.dry_run else _next_reading(session, row)
+    if step is None and not _gives_no_list(session, row):
+        _succeed(session, row)
+    return step
+
+
+def _gives_no_list(session: Session, row: Import) -> bool:
+    """Whether the import ends here, because what it reads with leads to no server that lists anything."""
+    if any(each.get("found") for each in row.counts.values()):
+        return False
+    unread = queries.unread_lists(session, row.id)
+    if len(unread) < len(get_args(Kind)):
+        return False
+    row.stage = "files"
+    fail(session, row.id, code=UNLISTED, message=f"The server lists neither files nor jobs nor models; of files it"
+         f" says: {unread['file'][:500]} Look at base_url of credential {row.credential_id}: it must be the address of"
+         " the API itself. Does it lack /v1 at its end? When that is mended, go on with POST"
+         f" /v1/imports/{row.id}/resume.")
+    return True
 
 
 def _next_reading(session: Session, row: Import) -> Step | None:
@@ -122,6 +138,7 @@ def _base_of(name: str) -> str:
 
 def _succeed(session: Session, row: Import) -> None:
     row.status, row.stage, row.finished_at = "succeeded", "done", database_now(session)
+    row.status_details = None
     session.flush()
     events.append(session, EventType.IMPORT_SUCCEEDED, row.id, project_id=row.project_id)
 
@@ -131,7 +148,7 @@ def fail(session: Session, import_id: str, *, code: str, message: str) -> None:
     row = queries.lock(session, import_id)
     if row is None or row.status not in {"queued", "running"}:
         return
-    row.status, row.finished_at = "failed", database_now(session)
+    row.status, row.finished_at, row.status_details = "failed", database_now(session), None
     row.error = {"code": code, "message": message, "param": None}
     session.flush()
     events.append(session, EventType.IMPORT_FAILED, row.id, project_id=row.project_id)
@@ -150,16 +167,22 @@ def wait(session: Session, import_id: str, item_id: str | None, *, reason: str,
     if item is not None and retry_after is None:
         item.tries += 1
         if item.tries >= MOST_TRIES:
-            give_up_item(session, row, item, code=PASSING, reason=f"Tried {item.tries} times. {reason}")
+            named = needed_by(session, row, item) if item.kind == "file" else ""
+            give_up_item(session, row, item, code=PASSING, reason=f"Tried {item.tries} times. {reason}{named}")
     row.waits += 1
     session.flush()
     if row.waits > MOST_WAITS:
         fail(session, import_id, code="server_unreachable", message=f"The server did not answer {row.waits} times in a"
              f" row; the last time: {reason[:500]} Go on later with POST /v1/imports/{import_id}/resume.")
         return None
-    return timedelta(seconds=max(min(_LONGEST_WAIT, 2.0 ** min(row.waits - 1, 9)), retry_after or 0.0))
+    pause = timedelta(seconds=max(min(_LONGEST_WAIT, 2.0 ** min(row.waits - 1, 9)), retry_after or 0.0))
+    again = database_now(session) + pause
+    row.status_details = plain(f"The server could not be read {row.waits} times in a row; the last time: {reason[:500]}"
+                               f" It is asked again at {again:%H:%M:%S} UTC.", _LONGEST_DETAILS)
+    session.flush()
+    return pause
 
 
 def answered(row: Import) -> None:
     """The server has given an answer, of whatever sort: it is there."""
-    row.waits = 0
+    row.waits, row.status_details = 0, None

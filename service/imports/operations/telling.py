@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.imports import queries
 from service.imports.operations import arriving, listing
-from service.imports.operations.counting import give_up_item, note
+from service.imports.operations.counting import give_up_item, needed_by, note
 from service.imports.operations.stepping import answered, going_on
 from service.imports.plans import FoundFile, Kind
 from service.imports.tables import Import, ImportItem
@@ -65,7 +65,7 @@ def give_up_object(session: Session, import_id: str, item_id: str, what: Literal
     if row is None or item is None:
         return
     if what == "file":
-        give_up_item(session, row, item, code=code, reason=reason)
+        give_up_item(session, row, item, code=code, reason=reason + needed_by(session, row, item))
         return
     note(session, row, "job", item.remote_id, code=f"{what}_{code}", reason=f"Its {what} cannot be read. {reason}")
     if what == "events":

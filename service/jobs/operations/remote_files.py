@@ -1,5 +1,6 @@
 """Files of ours at servers: how far each is uploaded, so that whoever goes on sends nothing twice."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class Sent:
     upload_id: str | None = None
     part_ids: tuple[str, ...] = ()
     file_id: str | None = None
+
+
+def result_id(job_id: str, remote_id: str) -> str:
+    """The id here of a result that a server keeps for a job: the same at each try to bring it."""
+    return f"file-{hashlib.sha256(f'{job_id}:{remote_id}'.encode()).hexdigest()[:24]}"
 
 
 def sent(session: Session, file: FileToSend, credential_id: str) -> Sent:

@@ -29,6 +29,7 @@ from service.tenants.access import Caller
 
 _OURS = frozenset({"tuneworks_key", "tuneworks_house"})
 """Pairs of a remote job's metadata that say whose it was; its successor is another's business."""
+_UNLESS = "also while the old one lives, unless somebody maps that name by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +202,12 @@ def _mapped(session: Session, old: Job, new: Job, body: Retrain) -> str | None:
         return (f"Calls that name {name} can be answered by the new model: ask with map true, or POST"
                 " /v1/model_mappings when it is trained.")
     if body.dry_run:
-        return f"Calls that name {name} would be answered by the new model once it is trained."
+        return f"Calls that name {name} would be answered by the new model once it is trained, {_UNLESS}."
     new = queries.lock(session, new.id) or new  # it must not succeed unseen between this look and the promise
     new.answers_for = name
     session.flush()
     if new.status is JobStatus.SUCCEEDED:
-        map_now(session, new)
-        return f"Calls that name {name} are answered by {new.fine_tuned_model}."
-    return f"Calls that name {name} will be answered by the new model once it is trained."
+        return map_now(session, new)
+    return f"Calls that name {name} will be answered by the new model once it is trained, {_UNLESS}."
 
 

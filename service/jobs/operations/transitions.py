@@ -99,15 +99,21 @@ def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: b
     return job
 
 
-def map_now(session: Session, job: Job) -> None:
-    """Have calls that name the model which the job's own replaces answered by it from now on."""
+def map_now(session: Session, job: Job) -> str:
+    """Have calls that name the model which the job's own replaces answered by it from now on; how it stands."""
     if job.answers_for is None or job.fine_tuned_model is None:
-        return
-    is_mapped = mappings.adopt(session, project_id=job.project_id, model=job.answers_for,
-                               successor=job.fine_tuned_model, by=job.id)
-    words = (f"Calls that name {job.answers_for} are answered by {job.fine_tuned_model}" if is_mapped else
-             f"Calls that name {job.answers_for} cannot be answered by {job.fine_tuned_model}: that is mapped to it")
-    log(session, job, [Line(words, key="mapped", level="info" if is_mapped else "warn")])
+        return ""
+    adopted = mappings.adopt(session, project_id=job.project_id, model=job.answers_for,
+                             successor=job.fine_tuned_model, by=job.id)
+    if adopted.is_made:
+        words = f"Calls that name {job.answers_for} are answered by {job.fine_tuned_model}"
+    elif adopted.kept is not None:
+        words = (f"Calls that name {job.answers_for} stay mapped to {adopted.kept}: somebody made that mapping, and"
+                 f" POST /v1/model_mappings/{{id}} changes it to {job.fine_tuned_model}")
+    else:
+        words = f"Calls that name {job.answers_for} cannot be answered by {job.fine_tuned_model}: that is mapped to it"
+    log(session, job, [Line(words, key="mapped", level="info" if adopted.is_made else "warn")])
+    return f"{words}."
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None) -> Job:

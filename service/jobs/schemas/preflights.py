@@ -65,8 +65,8 @@ class EpochTokens(Span):
 class CandidateCost(Span):
     """Whole micro-dollars; 1,000,000 is one dollar. Null where it cannot be told beforehand."""
 
-    per_million_tokens: int | None
-    per_hour: int | None
+    per_million_tokens: int | None = Field(description="Micro-dollars for a million tokens.")
+    per_hour: int | None = Field(description="Micro-dollars for an hour.")
     source: str
     as_of: str
     note: str | None
@@ -126,7 +126,8 @@ class Candidate(Answer):
     tokens_per_epoch: EpochTokens | None = None
     billed_tokens: Span | None = Field(None, description="Of all epochs. The validation file is not billed.")
     over_context: CandidateOverContext | None = None
-    cost: CandidateCost | None = None
+    cost: CandidateCost | None = Field(None, description="Of the whole training, in micro-dollars: 1,000,000 is one"
+                                                         " dollar.")
     duration: CandidateDuration | None = None
     memory: CandidateMemory | None = Field(None, description="On the machine that suits it best.")
     machines: list[CandidateMemory] = Field(default_factory=list)

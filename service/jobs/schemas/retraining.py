@@ -22,7 +22,8 @@ class Retrain(Request):
     tuning: Tuning | None = Field(None, description="Which weights move, for a local model; lora when it is left out"
                                                     " and the old job does not tell.")
     map: bool = Field(default=False, description="Have calls that name the old model answered by the new one, once it"
-                                                 " is trained.")
+                                                 " is trained, also while the old one lives; a mapping that somebody"
+                                                 " made by hand stays.")
     again: bool = Field(default=False, description="Also where the model trains, or has trained, this job's data"
                                                    " already; that job is answered otherwise.")
     dry_run: bool = Field(default=False, description="Start nothing, and tell what it would take.")
@@ -74,8 +75,8 @@ class Retrained(Answer):
     epochs: int | None = None
     tokens_per_epoch: EpochTokens | None = None
     billed_tokens: Span | None = None
-    cost: Span | None = None
-    duration: Span | None = None
+    cost: Span | None = Field(None, description="In micro-dollars: 1,000,000 is one dollar.")
+    duration: Span | None = Field(None, description="In seconds.")
 
 
 class RetrainedMany(Answer):
@@ -89,8 +90,8 @@ class RetrainedMany(Answer):
     existing: int
     refused: int
     verdicts: dict[str, int] = Field(description="Of those that are planned.")
-    cost: Money
-    duration: Seconds
+    cost: Money = Field(description="Of those that are planned, in micro-dollars: 1,000,000 is one dollar.")
+    duration: Seconds = Field(description="Of those that are planned, in seconds.")
     data: list[Retrained]
     first_id: str | None
     last_id: str | None

@@ -22,7 +22,7 @@ CHAIN = [f"m{number}" for number in range(12)]
 @pytest.fixture(autouse=True)
 def catalog(own_catalog: Path) -> None:
     write_lives(own_catalog, living=None, dying=20, dead=-1, dead_too=-1, **{
-        "smollm2-135m-instruct": None, **dict.fromkeys(CHAIN, -1)})
+        "smollm2-135m-instruct": None, **dict.fromkeys(CHAIN[:10], -1), **dict.fromkeys(CHAIN[10:])})
 
 
 def put(tenant: Tenant, model: str, successor: str, **more: Any) -> Any:
@@ -80,23 +80,23 @@ def test_always_means_while_it_lives_too(tenant: Tenant) -> None:
 
 
 def test_a_chain_is_followed_as_far_as_its_links_are_dead(tenant: Tenant) -> None:
-    put(tenant, "ft:gone", "dead")
-    put(tenant, "dead", "dying")
     put(tenant, "dying", "living")
+    put(tenant, "dead", "dying")
+    put(tenant, "ft:gone", "dead")
     assert answers_for(tenant, "ft:gone") == ("dying", "dying")
     assert trained_for(tenant, "ft:gone") == "dying"
 
 
 def test_a_circle_is_refused_however_long(tenant: Tenant) -> None:
     assert refused(put(tenant, "dead", "dead"), 400, "successor") == "model_mapping_cycle"
-    put(tenant, "dead", "dead_too")
-    assert refused(put(tenant, "dead_too", "dead"), 400, "successor") == "model_mapping_cycle"
-    put(tenant, "dead_too", "dying")
-    assert refused(put(tenant, "dying", "dead"), 400, "successor") == "model_mapping_cycle"
+    put(tenant, "living", "dying")
+    assert refused(put(tenant, "dying", "living"), 400, "successor") == "model_mapping_cycle"
+    put(tenant, "dying", "m10")
+    assert refused(put(tenant, "m10", "living"), 400, "successor") == "model_mapping_cycle"
 
 
 def test_a_circle_cannot_be_closed_by_two_at_once(tenant: Tenant) -> None:
-    pairs = [("dead", "dead_too"), ("dead_too", "dead")] * 3
+    pairs = [("living", "dying"), ("dying", "living")] * 3
     with ThreadPoolExecutor(len(pairs)) as pool:
         statuses = sorted(answer.status_code for answer in pool.map(lambda pair: put(tenant, *pair), pairs))
     assert statuses.count(200) == 1
@@ -104,7 +104,7 @@ def test_a_circle_cannot_be_closed_by_two_at_once(tenant: Tenant) -> None:
 
 
 def test_a_chain_of_more_than_ten_is_refused_at_either_end(tenant: Tenant) -> None:
-    for model, successor in pairwise(CHAIN[:11]):
+    for model, successor in reversed(list(pairwise(CHAIN[:11]))):
         assert put(tenant, model, successor).status_code == 200
     assert answers_for(tenant, "m0") == ("m10", "m10")
     assert refused(put(tenant, "m10", "m11"), 400, "model") == "model_mapping_too_long"
@@ -144,11 +144,48 @@ def test_workers_map_a_model_to_what_was_trained_in_its_place_but_never_in_a_cir
 
     def adopt(model: str, successor: str) -> bool:
         with transaction(tenant.scope) as session:
-            return mappings.adopt(session, project_id=tenant.project_id, model=model, successor=successor, by="job")
-    assert adopt("dead", "dying")
+            return mappings.adopt(session, project_id=tenant.project_id, model=model, successor=successor,
+                                  by="ftjob-new").is_made
+    assert not adopt("dead", "dying")  # somebody made that mapping by hand
+    assert answers_for(tenant, "dead_too") == ("living", "living")
+    [by_hand] = tenant.client.get(ROUTE, params={"model": "dead"}).json()["data"]
+    tenant.client.delete(f"{ROUTE}/{by_hand['id']}")
+    assert adopt("dead", "living")
+    assert adopt("dead", "dying")  # over what an older job made
+    assert tenant.client.get(ROUTE, params={"model": "dead"}).json()["data"][0]["always"]
     assert answers_for(tenant, "dead_too") == ("dying", "dying")
     assert not adopt("dead", "dead_too")
     assert answers_for(tenant, "dead_too") == ("dying", "dying")
+
+
+def test_a_mapping_is_changed_field_by_field(tenant: Tenant, stranger: Tenant) -> None:
+    made = put(tenant, "living", "dying").json()
+    route = f"{ROUTE}/{made['id']}"
+    assert answers_for(tenant, "living") == ("living", None)
+    assert tenant.client.post(route, json={"always": True}).json() == made | {"always": True}
+    assert answers_for(tenant, "living") == ("dying", "dying")
+    put(tenant, "ft:gone", "living")
+    assert tenant.client.post(route, json={"successor": "m10"}).json()["successor"] == "m10"
+    assert answers_for(tenant, "ft:gone") == ("m10", "m10")
+    assert refused(tenant.client.post(route, json={"successor": "living"}), 400, "successor") == "model_mapping_cycle"
+    assert refused(tenant.client.post(route, json={"successor": "ft:never"}), 400, "successor") == "model_not_found"
+    for wrong in ({"model": "a"}, {"always": "yes"}, {"successor": ""}):
+        assert tenant.client.post(route, json=wrong).status_code == 400
+    assert refused(stranger.client.post(route, json={"always": False}), 404, "model_mapping_id") == (
+        "model_mapping_not_found")
+    assert tenant.client.get(route).json() == made | {"successor": "m10", "always": True}
+
+
+def test_what_is_shut_down_answers_for_no_other_unless_another_answers_for_it(tenant: Tenant) -> None:
+    answer = put(tenant, "ft:gone", "dead")
+    assert refused(answer, 400, "successor") == "model_shut_down"
+    assert "was shut down on 20" in answer.json()["error"]["message"]
+    made = put(tenant, "ft:gone", "living").json()
+    changed = tenant.client.post(f"{ROUTE}/{made['id']}", json={"successor": "dead"})
+    assert refused(changed, 400, "successor") == "model_shut_down"
+    put(tenant, "dead", "living")
+    assert put(tenant, "ft:lost", "dead").status_code == 200
+    assert answers_for(tenant, "ft:lost") == ("living", "living")
 
 
 @pytest.mark.parametrize("body", [{}, {"model": "a"}, {"model": "", "successor": "living"},
@@ -161,9 +198,9 @@ def test_what_is_wrong_with_a_body_is_said(tenant: Tenant, body: dict[str, Any])
 
 
 def test_a_circle_that_came_about_otherwise_ends(tenant: Tenant) -> None:
-    put(tenant, "dead", "dead_too")
     with transaction(tenant.scope) as session:
-        session.add(ModelMapping(id="mmap_x", project_id=tenant.project_id, model="dead_too",
-                                          successor="dead", created_by="nobody"))
+        for number, pair in enumerate([("dead", "dead_too"), ("dead_too", "dead")]):
+            session.add(ModelMapping(id=f"mmap_{number}", project_id=tenant.project_id, model=pair[0],
+                                     successor=pair[1], created_by="nobody"))
     with pytest.raises(MappingTooLong):
         answers_for(tenant, "dead")

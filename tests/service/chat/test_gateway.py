@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from fastapi.testclient import TestClient
 from openai import APIError, InternalServerError, NotFoundError, OpenAI
 
+from service.app import create_app
 from service.catalog import operations as catalog
 from service.catalog.base_models import find_base_model
 from service.kit.database import transaction
@@ -107,6 +109,21 @@ def test_a_server_that_dies_over_an_answer_is_unavailable(client: OpenAI, chat_s
         client.chat.completions.create(model=BASE, messages=MESSAGES)
     assert unavailable.value.status_code == 503
     assert unavailable.value.response.headers["retry-after"]
+
+
+@pytest.mark.parametrize(("place", "status", "words"), [
+    ("none", 400, "this house serves no local models"), ("http://127.0.0.1:1", 503, "it cannot be reached")])
+def test_a_house_without_a_chat_server_says_so_and_never_where_it_would_be(
+        chat_server: Receiver, monkeypatch: pytest.MonkeyPatch, tenant: Tenant, place: str, status: int,
+        words: str) -> None:
+    monkeypatch.setenv("TUNEWORKS_SERVING_URL", place)
+    settings.cache_clear()
+    with TestClient(create_app()) as house:
+        told = house.post("/v1/chat/completions", json={"model": BASE, "messages": MESSAGES},
+                          headers={"authorization": f"Bearer {tenant.key}"})
+    assert told.status_code == status, told.text
+    assert words in told.json()["error"]["message"]
+    assert "127.0.0.1" not in told.text
 
 
 def test_a_stream_that_breaks_off_is_told_from_one_that_ends(client: OpenAI, chat_server: Receiver) -> None:

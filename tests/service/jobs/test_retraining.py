@@ -222,10 +222,26 @@ def test_calls_that_name_the_old_model_are_answered_by_the_new_one_once_it_is_tr
         operations.record_success(session, new, trained_tokens=7, result_file="file-result")
     job = tenant.client.get(f"{JOBS}/{new}").json()
     [mapping] = tenant.client.get("/v1/model_mappings").json()["data"]
-    assert (mapping["model"], mapping["successor"]) == (
-        "ft:gpt-4o-mini-2024-07-18:old:support:old", job["fine_tuned_model"])
+    assert (mapping["model"], mapping["successor"], mapping["always"]) == (
+        "ft:gpt-4o-mini-2024-07-18:old:support:old", job["fine_tuned_model"], True)
+    with transaction(tenant.scope) as session:
+        assert mappings.answering(session, mapping["model"]).model.name == job["fine_tuned_model"]
     late = again(tenant, "ftjob-old", map=True)
     assert "are answered by" in late["mapping"]
+
+
+def test_a_mapping_that_somebody_made_stays_and_the_jobs_log_says_so(tenant: Tenant) -> None:
+    old_job(tenant)
+    name = "ft:gpt-4o-mini-2024-07-18:old:support:old"
+    tenant.client.post("/v1/model_mappings", json={"model": name, "successor": BASE})
+    new = again(tenant, "ftjob-old", map=True)["successor"]["id"]
+    with transaction(tenant.scope) as session:
+        session.execute(update(Job).where(Job.id == new).values(status=JobStatus.SUCCEEDED, fine_tuned_model="ft:new"))
+    assert f"stay mapped to {BASE}" in again(tenant, "ftjob-old", map=True)["mapping"]
+    [mapping] = tenant.client.get("/v1/model_mappings").json()["data"]
+    assert (mapping["successor"], mapping["always"]) == (BASE, False)
+    lines = tenant.client.get(f"{JOBS}/{new}/events").json()["data"]
+    assert any(f"stay mapped to {BASE}" in each["message"] for each in lines)
 
 
 def test_many_are_mapped_while_a_worker_maps_one_of_them(tenant: Tenant) -> None:

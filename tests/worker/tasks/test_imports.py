@@ -10,11 +10,16 @@ from sqlalchemy import select
 
 from service.catalog.tables import TunedModel
 from service.credentials.tables import Credential
+from service.files import operations as files
+from service.jobs.operations import remote_files
+from service.jobs.tables import RemoteAttempt, RemoteFile
 from service.kit.database import transaction
 from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.fixtures.server import MakeSDK
 from tests.remote.control import Simulator
+from tests.service.jobs.building import make_file
+from tests.worker.poller.attempts import live
 from tests.worker.tasks.homecoming import Home, found_home, killing
 from tests.worker.tasks.running import work_off
 from worker.app import Running
@@ -212,6 +217,26 @@ class TestTwice:
         assert other.tenant.client.delete(f"/v1/files/{job['training_file']}").status_code == 200
         assert home.get(f"/v1/files/{job['training_file']}")["id"] == job["training_file"]
 
+    def test_what_was_sent_there_from_here_is_here_already(self, home: Home) -> None:
+        seeded(home, files=3, jobs=1, failed=0.0, cancelled=0.0)
+        with there(home.simulator) as old:
+            [job] = old.fine_tuning.jobs.list()
+        live(home.tenant, [job.id], credential_id=home.credential_id)
+        sent = make_file(home.tenant)
+        with transaction(home.tenant.scope) as session:
+            session.add(RemoteFile(id="rfile_1", project_id=home.tenant.project_id, file_id=sent, sha256="0",
+                                   credential_id=home.credential_id, state="uploaded",
+                                   remote_file_id=job.training_file))
+            ours = session.scalars(select(RemoteAttempt.job_id)).one()
+            files.register(session, project_id=home.tenant.project_id, filename="step_metrics.csv",
+                           purpose="fine-tune-results", bytes=1, sha256="0", object_key="files/x", status="processed",
+                           file_id=remote_files.result_id(ours, job.result_files[0]))
+        counts = home.bring()["counts"]
+        assert (counts["jobs"]["present"], counts["jobs"]["imported"]) == (1, 0)
+        assert counts["files"]["present"] == 2
+        assert counts["files"]["imported"] == counts["files"]["found"] - 2
+        assert not {("content", job.training_file), ("content", job.result_files[0])} & set(home.calls)
+
     def test_a_file_that_was_deleted_here_comes_again(self, home: Home) -> None:
         seeded(home)
         home.bring()
@@ -313,6 +338,10 @@ class TestTrouble:
         problems = {each["remote_id"]: each["code"] for each in home.problems(done["id"])}
         assert named - listed
         assert problems == dict.fromkeys(named - listed, "gone")
+        for each in home.problems(done["id"]):
+            assert "Named by ftjob-" in each["reason"]
+        looked = home.bring(dry_run=True)["counts"]
+        assert looked["files"]["found"] == done["counts"]["files"]["found"]
         job = next(job for job in home.all(JOBS) if job["training_file"] in named - listed)
         assert home.get(f"{JOBS}/{job['id']}")["training_file"] == job["training_file"]
 
@@ -355,9 +384,12 @@ class TestTrouble:
             wait = session.connection().exec_driver_sql(
                 "select extract(epoch from run_at - now()) from work_items where kind = 'imports.run'").scalar_one()
         assert 300 < wait <= 321
+        waiting = home.told(import_id)
+        assert waiting["status"] == "running"
+        assert "could not be read 1 times in a row" in waiting["status_details"]
         home.hurry()
         home.carry(import_id)
-        assert home.told(import_id)["status"] == "succeeded"
+        assert (home.told(import_id)["status"], home.told(import_id)["status_details"]) == ("succeeded", None)
 
     def test_an_object_over_which_the_server_stumbles_holds_up_no_other_and_is_tried_again(self, home: Home) -> None:
         seeded(home, files=4, jobs=2)
@@ -374,6 +406,23 @@ class TestTrouble:
         assert home.told(done["id"])["counts"]["files"]["problems"] == 0
         assert home.get(f"/v1/files/{bad}")["id"] == bad
         assert home.tenant.client.post(f"/v1/imports/{done['id']}/resume").status_code == 400
+
+    def test_a_server_that_gives_none_of_its_lists_fails_the_import_which_goes_on_when_that_is_mended(
+            self, home: Home) -> None:
+        estate = seeded(home, files=4, jobs=2)
+        no_such_path = home.simulator.fault("status", path=".", status=404, body={"error": {
+            "message": "Invalid URL (GET /files)", "type": "invalid_request_error", "param": None, "code": None}})
+        for failed in (home.bring(dry_run=True), home.bring()):
+            assert (failed["status"], failed["error"]["code"]) == ("failed", "nothing_listed")
+            assert "Invalid URL (GET /files)" in failed["error"]["message"]
+            assert "lack /v1" in failed["error"]["message"]
+            assert [failed["counts"][kind]["problems"] for kind in ("files", "jobs", "models")] == [1, 1, 1]
+        home.simulator.clear_faults(no_such_path)
+        assert home.tenant.client.post(f"/v1/imports/{failed['id']}/resume").status_code == 200
+        home.carry(failed["id"])
+        done = home.told(failed["id"])
+        assert (done["status"], done["error"], home.problems(done["id"])) == ("succeeded", None, [])
+        assert (done["counts"]["files"]["imported"], done["counts"]["jobs"]["problems"]) == (estate["files"], 0)
 
     def test_a_server_that_is_gone_for_good_ends_the_import_which_can_go_on_later(self, home: Home) -> None:
         estate = seeded(home, files=4, jobs=2)
