@@ -96,7 +96,8 @@ def _judged(merged: Merged, name: str, method: Method | None, *, is_validation: 
         verdict = "warn" if others else "go"
         reasons = [each for each in reasons if "must have at least" not in each] if others else []
     shown = "stdin" if name == "-" else Path(name).name
-    misfit = method and report.format and format_problem(method, report.format, shown)  # type: ignore[arg-type]
+    misfit = method and report.format and format_problem(
+        method, report.format, shown)  # type: ignore[arg-type]  # a choice of the command: one of its words
     if misfit:
         verdict, reasons = "block", [misfit, *reasons]
     return Told(shown, verdict, reasons, merged)

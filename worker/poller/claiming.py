@@ -11,7 +11,7 @@ nothing. All of it is done in the role of the relay, which sees ids and times an
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from service.kit.identifiers import new_id
@@ -165,8 +165,8 @@ def put_off(session: Session, turn: Turn, waits: Mapping[str, float]) -> None:
     _write(session, _PUT_OFF, turn, waits)
 
 
-def _write(session: Session, statement: object, turn: Turn, waits: Mapping[str, float], **more: object) -> None:
-    session.execute(statement, {"turn": turn.id, "ids": list(waits), "waits": list(waits.values()), **more})  # type: ignore[call-overload]
+def _write(session: Session, statement: TextClause, turn: Turn, waits: Mapping[str, float], **more: object) -> None:
+    session.execute(statement, {"turn": turn.id, "ids": list(waits), "waits": list(waits.values()), **more})
 
 
 def give_back(session: Session, turn: Turn, ids: Sequence[str]) -> None:

@@ -162,7 +162,7 @@ class Acceptance:
             clean &= [texts[end - 2] != texts[end - 1] for end in accumulate(sizes)]
         if clean.all():
             return Taken(rows, shapes, texts, left)  # type: ignore[arg-type]  # none of them is None
-        return Taken([*compress(rows, clean)], [*compress(shapes, clean)],  # type: ignore[list-item]
+        return Taken([*compress(rows, clean)], [*compress(shapes, clean)],  # type: ignore[list-item]  # as above
                      [*compress(texts, np.repeat(clean, sizes))], sorted([*left, *compress(rows, ~clean)]))
 
     def _decoded(self, lines: list[bytes]) -> tuple[list[Any], list[int], list[int]]:
