@@ -2,8 +2,8 @@
 
 Three roles exist. The login (who migrates) owns the tables; forced row-level security binds it too. Every
 transaction steps down from it (service/kit/database.py) to `tuneworks_app`, which sees one project or one
-organization, or to `tuneworks_dispatch`, which sees work items only. Neither may TRUNCATE, which row-level
-security would not stop.
+organization, or to `tuneworks_dispatch`, which sees of all projects what is to be done and when, and no content.
+Neither may TRUNCATE, which row-level security would not stop.
 """
 
 from typing import Protocol

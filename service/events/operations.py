@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -12,18 +12,21 @@ from service.events.types import EventType
 from service.kit.identifiers import new_id
 from service.kit.work import Work, enqueue
 
+CHANNEL = "tuneworks_events"
+"""The NOTIFY channel that wakes senders and streams when a transaction with new events commits; says the project."""
+
 
 def append(session: Session, type_: EventType, subject: str, *, project_id: str,
            data: dict[str, Any] | None = None) -> Event:
-    """Record that something happened, and ask for it to be told to whoever listens.
+    """Record that something happened; whoever listens is told once the transaction has committed.
 
     `data` is what the fact adds to the subject's id, which a receiver gets in any case.
     """
     event = Event(id=new_id("evt_"), project_id=project_id, type=type_.value, subject=subject,
-                  data={"id": subject, **(data or {})})
+                  sequence=_next(session, project_id, subject), data={"id": subject, **(data or {})})
     session.add(event)
     session.flush()
-    enqueue(session, Work.FAN_OUT_EVENT, event.id, project_id=project_id)
+    _announce(session, event.id, project_id)
     return event
 
 
@@ -31,13 +34,36 @@ def append_once(session: Session, type_: EventType, subject: str, *, project_id:
                 data: dict[str, Any] | None = None) -> bool:
     """The same for a fact that is found out again and again, by several at once too; whether it was told by this."""
     event_id = new_id("evt_")
+    sequence = _next(session, project_id, subject)
     made = session.execute(insert(Event).values(
-        id=event_id, project_id=project_id, type=type_.value, subject=subject, dedupe_key=dedupe_key,
-        data={"id": subject, **(data or {})}).on_conflict_do_nothing(index_elements=["project_id", "dedupe_key"])
-        .returning(Event.id)).scalar()
-    if made is not None:
-        enqueue(session, Work.FAN_OUT_EVENT, event_id, project_id=project_id)
+        id=event_id, project_id=project_id, type=type_.value, subject=subject, sequence=sequence,
+        dedupe_key=dedupe_key, data={"id": subject, **(data or {})})
+        .on_conflict_do_nothing(index_elements=["project_id", "dedupe_key"]).returning(Event.id)).scalar()
+    if made is None:
+        session.execute(_TAKE_BACK, {"project_id": project_id, "subject": subject})
+    else:
+        _announce(session, event_id, project_id)
     return made is not None
+
+
+_NEXT = text("""
+    insert into event_sequences as told (id, project_id, subject, last) values (:id, :project_id, :subject, 1)
+    on conflict (project_id, subject) do update set last = told.last + 1 returning last
+""")
+_TAKE_BACK = text("""
+    update event_sequences set last = last - 1 where project_id = :project_id and subject = :subject
+""")
+
+
+def _next(session: Session, project_id: str, subject: str) -> int:
+    sequence: int = session.execute(_NEXT, {"id": new_id("seq_"), "project_id": project_id,
+                                            "subject": subject}).scalar_one()
+    return sequence
+
+
+def _announce(session: Session, event_id: str, project_id: str) -> None:
+    enqueue(session, Work.FAN_OUT_EVENT, event_id, project_id=project_id)
+    session.execute(text("select pg_notify(:channel, :project)"), {"channel": CHANNEL, "project": project_id})
 
 
 def latest(session: Session, subject: str, types: Collection[EventType], *, project_id: str) -> EventType | None:

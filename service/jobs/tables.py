@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.jobs.states import JobStatus
-from service.kit.database import Base, Positioned, Tenanted
+from service.kit.database import Base, Positioned, Streamed, Tenanted
 
 _IN = ", ".join(f"'{status}'" for status in JobStatus)
 _STATUS = Enum(JobStatus, native_enum=False, length=32, values_callable=lambda words: [str(word) for word in words])
@@ -112,7 +112,7 @@ class Job(Tenanted, Positioned, Base):
         return supervised.get("hyperparameters")
 
 
-class JobEvent(Tenanted, Positioned, Base):
+class JobEvent(Tenanted, Positioned, Streamed, Base):
     """One line of a job's log. `key` makes each happen once, however often the work behind it is repeated."""
 
     __tablename__ = "job_events"
@@ -120,6 +120,7 @@ class JobEvent(Tenanted, Positioned, Base):
         UniqueConstraint("project_id", "job_id", "key"),
         CheckConstraint("level in ('info', 'warn', 'error')", name="level"),
         Index("ix_job_events_alias", "project_id", "alias"),
+        Index("ix_job_events_streamed", "project_id", "job_id", "transaction_id", "position"),
     )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)

@@ -36,7 +36,7 @@ from service.settings import settings
 APP_ROLE = "tuneworks_app"
 """Role of the API and of tasks: sees the rows of one project or one organization at a time."""
 DISPATCH_ROLE = "tuneworks_dispatch"
-"""Role of the relay: sees the work items of all projects, and nothing else."""
+"""Role of relays, pollers and senders: sees of all projects what is to be done and when, and no content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,17 @@ class Positioned:
     id: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Streamed:
+    """A row of an append-only table that streams follow without a gap.
+
+    Positions are given before a transaction commits, so a row may turn up behind one that was read already. Readers
+    therefore go by (transaction_id, position), and only as far as no older transaction is open:
+    `transaction_id < pg_snapshot_xmin(pg_current_snapshot())`. The id is an xid8, which never wraps round.
+    """
+
+    transaction_id: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -1,8 +1,10 @@
 """Rows of webhook endpoints and of the deliveries made to them."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit.database import Base, Positioned, Tenanted
@@ -11,7 +13,15 @@ from service.webhooks import signatures
 
 class WebhookEndpoint(Tenanted, Positioned, Base):
     __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        CheckConstraint("kind in ('webhook', 'slack')", name="kind"),
+        CheckConstraint("payload in ('thin', 'full')", name="payload"),
+    )
 
+    kind: Mapped[str] = mapped_column(server_default="webhook")
+    "What is sent: signed events, or the messages that a Slack-compatible chat takes."
+    payload: Mapped[str] = mapped_column(server_default="thin")
+    "What `data` of an event is: the subject's id, or all that is known of it."
     name: Mapped[str]
     url: Mapped[str]
     event_types: Mapped[list[str]]
@@ -21,8 +31,13 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
     "The key before the last rotation; signs beside the new one until `old_secret_until`."
     old_secret_until: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    failing_since: Mapped[datetime | None]
+    "When the first of the failures came that no success has followed."
+    last_failure_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
-    "Set when the receiver answered 410; an update of the endpoint takes deliveries up again."
+    "Set when the receiver answered 410 or failed for days; an update of the endpoint takes deliveries up again."
+    disabled_reason: Mapped[str | None]
+    "What an owner is told: one sentence."
     deleted_at: Mapped[datetime | None]
 
     @property
@@ -46,16 +61,43 @@ class WebhookDelivery(Tenanted, Positioned, Base):
     __table_args__ = (
         UniqueConstraint("project_id", "event_id", "endpoint_id"),
         CheckConstraint("state in ('pending', 'delivered', 'failed')", name="state"),
+        Index("ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at",
+              postgresql_where=text("state = 'pending'")),
     )
 
     event_id: Mapped[str] = mapped_column(ForeignKey("events.id"))
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"), index=True)
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    "All that were made."
+    tries: Mapped[int] = mapped_column(server_default=text("0"))
+    "Those of the schedule's present run; a resend begins it anew."
     next_attempt_at: Mapped[datetime | None]
+    "While a sender has it: when its lease ends."
+    lease: Mapped[str | None]
+    "The sender's turn that it belongs to now, until `next_attempt_at`."
     delivered_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
     latency_ms: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
+    error_class: Mapped[str | None]
     response_body: Mapped[str | None] = mapped_column(Text)
     "First 4 kB of the last answer."
+
+
+class WebhookAttempt(Tenanted, Positioned, Base):
+    """One try of a delivery, as it went over the wire; `created_at` is when it was written down."""
+
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("webhook_deliveries.id"), index=True)
+    number: Mapped[int]
+    "1, 2, 3, … of the delivery."
+    started_at: Mapped[datetime]
+    status_code: Mapped[int | None]
+    latency_ms: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    error_class: Mapped[str | None]
+    request_headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    response_headers: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    response_body: Mapped[str | None] = mapped_column(Text)

@@ -143,16 +143,24 @@ class TestProjects:
 
 class TestDispatch:
     @pytest.mark.usefixtures("rows")
-    def test_it_sees_the_work_and_the_polling_of_all_projects_and_nothing_else(self, tenant: Tenant,
+    def test_it_sees_what_is_to_be_done_for_all_projects_and_nothing_else(self, tenant: Tenant,
                                                                                stranger: Tenant) -> None:
         for table in metadata.sorted_tables:
-            if table.name in {"work_items", "remote_jobs"}:
+            if table.name in {"work_items", "remote_jobs", "events", "webhook_endpoints", "webhook_deliveries",
+                              "webhook_attempts"}:
                 with transaction(DISPATCH) as session:
                     seen = set(session.scalars(select(table.c.project_id)))
                 assert seen == {tenant.project_id, stranger.project_id}
             else:
                 with pytest.raises(ProgrammingError, match="permission denied"), transaction(DISPATCH) as session:
                     session.execute(select(func.count()).select_from(table))
+
+    @pytest.mark.usefixtures("rows")
+    def test_it_sees_neither_what_events_say_nor_where_endpoints_are(self) -> None:
+        for column, table in (("data", "events"), ("url", "webhook_endpoints"), ("secret", "webhook_endpoints"),
+                              ("old_secret", "webhook_endpoints"), ("name", "webhook_endpoints")):
+            with pytest.raises(ProgrammingError, match="permission denied"), transaction(DISPATCH) as session:
+                session.execute(text(f"select {column} from {table}"))
 
     @pytest.mark.usefixtures("rows")
     def test_it_moves_the_polling_of_remote_jobs_and_nothing_else_of_them(self, tenant: Tenant,
