@@ -1,22 +1,42 @@
 """Everything an operator can set, read once from the environment (prefix TUNEWORKS_) and from `.env`."""
 
 import os
+import re
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+
 WITHHELD = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS", "KEK_FILE",
-            "KEK_COMMAND")
+            "KEK_COMMAND", "WEBHOOK_PROXY")
 """Settings that open this house's doors: no business of processes that read what tenants made."""
 
 
 NO_CHAT = "none"
 """The `serving_url` of a house that serves no local models."""
+
+
+def _divided(value: object) -> object:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _destination(value: str) -> str:
+    """Raises ValueError for what is neither a network nor the name of a host."""
+    if "/" in value or ":" in value:
+        ip_network(value.strip("[]"))
+    elif not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
+        raise ValueError(f"'{value}' is neither a host, as hooks.internal, nor a network, as 10.1.0.0/16")
+    return value
+
+
+Destinations = Annotated[tuple[Annotated[str, AfterValidator(_destination)], ...], NoDecode, BeforeValidator(_divided)]
+Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_divided)]
 
 
 class Settings(BaseSettings):
@@ -109,7 +129,16 @@ class Settings(BaseSettings):
     # -- webhooks --------------------------------------------------------------------------------------
     webhook_allow_private: bool = Field(
         default=False, description="Allow http:// and loopback or private addresses (development only).")
-    webhook_timeout_seconds: float = Field(20.0, description="Total time for one delivery, in seconds.")
+    webhook_allow: Destinations = Field(
+        (), description="Hosts and networks, divided by commas, that webhooks may go to though they are private, by"
+                        " http:// too and on any port: hooks.internal,10.1.0.0/16. A network is one of addresses;"
+                        " http:// needs the host or the literal address.")
+    webhook_ports: Ports = Field(
+        (443, 8443), description="Ports of public hosts that webhooks may go to, divided by commas.")
+    webhook_proxy: SecretStr = Field(
+        SecretStr(""), description="Proxy that webhooks leave the house by, as http://user:word@host:port. It resolves"
+                                   " the names then, and must refuse private addresses itself, as Smokescreen does.")
+    webhook_timeout_seconds: float = Field(20.0, gt=0, description="Total time for one delivery, in seconds.")
 
     # -- other servers, and the keys to them -----------------------------------------------------------
     remote_allow_private: bool = Field(

@@ -24,6 +24,8 @@ _DENIED_V6 = tuple(map(ipaddress.ip_network, (
     "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
 )))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""What stands before an IPv4 address in the last 64 bits, under any prefix (RFC 5214)."""
 _LOCAL_NAMES = ("localhost", "local", "internal", "localdomain", "home.arpa")
 
 
@@ -35,6 +37,10 @@ class InvalidURL(ValueError):
     """A URL that must not be called; the message completes the sentence "The URL …"."""
 
 
+class LocalURL(InvalidURL):
+    """A well-formed one, which names a local host or an address that is not public."""
+
+
 def is_forbidden(address: Address) -> bool:
     """Whether `address` is anything but a public unicast address."""
     if isinstance(address, IPv4Address):
@@ -42,7 +48,9 @@ def is_forbidden(address: Address) -> bool:
     hidden = embedded(address)
     if hidden is not None:
         return is_forbidden(hidden)
-    return address not in _GLOBAL_UNICAST or any(address in network for network in _DENIED_V6)
+    if address not in _GLOBAL_UNICAST or any(address in network for network in _DENIED_V6):
+        return True
+    return (int(address) >> 32) & 0xFFFFFFFF in _ISATAP and is_forbidden(_last(address))
 
 
 def embedded(address: IPv6Address) -> IPv4Address | None:
@@ -50,9 +58,12 @@ def embedded(address: IPv6Address) -> IPv4Address | None:
 
     Other embeddings (6to4, Teredo, IPv4-compatible, IPv4-translated) lie in ranges that are denied as a whole.
     """
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped
+    return _last(address) if address in _NAT64 else address.ipv4_mapped
+
+
+def _last(address: IPv6Address) -> IPv4Address:
+    """What its last 32 bits spell."""
+    return IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 def check(address: str) -> None:
@@ -80,40 +91,41 @@ def check_url(url: str, *, allow_private: bool) -> SplitResult:
     Raises InvalidURL unless it is https (http too where private addresses are allowed), names a host that is
     not evidently local, and carries no user, password or fragment. No name is resolved here.
     """
-    parts = _split(url)
+    split = parts(url)
     schemes = ("https", "http") if allow_private else ("https",)
-    if parts.scheme not in schemes:
+    if split.scheme not in schemes:
         raise InvalidURL("must begin with https://")
-    if not parts.hostname:
+    if not split.hostname:
         raise InvalidURL("names no host")
-    if parts.username is not None or parts.password is not None:
+    if split.username is not None or split.password is not None:
         raise InvalidURL("must not contain a user name or password")
-    if parts.fragment:
+    if split.fragment:
         raise InvalidURL("must not contain a fragment")
     if not allow_private:
-        _check_host(parts.hostname)
-    return parts
+        _check_host(split.hostname)
+    return split
 
 
-def _split(url: str) -> SplitResult:
+def parts(url: str) -> SplitResult:
+    """Raises InvalidURL for what is no URL at all, or would be read differently by different readers."""
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
         raise InvalidURL("contains spaces, backslashes or control characters")
     try:
-        parts = urlsplit(url)
-        _ = parts.port
-        (parts.hostname or "").encode("idna")
+        split = urlsplit(url)
+        _ = split.port
+        (split.hostname or "").encode("idna")
     except ValueError as malformed:
         raise InvalidURL("is not a valid URL") from malformed
-    return parts
+    return split
 
 
 def _check_host(host: str) -> None:
     name = host.rstrip(".").lower()
     if any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES):
-        raise InvalidURL(f"points to '{host}', which is a local name")
+        raise LocalURL(f"points to '{host}', which is a local name")
     address = literal(name)
     if address is not None and is_forbidden(address):
-        raise InvalidURL(f"points to '{host}', which is not a public address")
+        raise LocalURL(f"points to '{host}', which is not a public address")
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:

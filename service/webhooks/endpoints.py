@@ -6,14 +6,14 @@ from fastapi import APIRouter, Path, Query
 
 from service.events.types import EventType
 from service.kit.addresses import ForbiddenAddress, InvalidURL
-from service.kit.connections import resolve_early
+from service.kit.connections import check_early
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
 from service.settings import settings
 from service.tenants.access import CurrentProject, ProjectSession, in_transaction
 from service.webhooks import operations, queries, schemas
 from service.webhooks.errors import TestNotAnswered, UnusableURL
-from service.webhooks.sending import send
+from service.webhooks.sending import destinations, send
 from service.webhooks.tables import WebhookEndpoint
 
 router = APIRouter(prefix="/v1", tags=["Webhooks"])
@@ -88,7 +88,7 @@ def event_types(_: CurrentProject) -> dict[str, Any]:
 async def _check(url: str) -> None:
     """Raises UnusableURL for a URL that deliveries would refuse."""
     try:
-        await resolve_early(url, allow_private=settings().webhook_allow_private)
+        await check_early(url, destinations(), through_proxy=bool(settings().webhook_proxy.get_secret_value()))
     except (InvalidURL, ForbiddenAddress) as refused:
         raise UnusableURL(str(refused) if isinstance(refused, InvalidURL) else f"leads elsewhere: {refused}"
                           ) from refused

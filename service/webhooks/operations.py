@@ -12,7 +12,8 @@ from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.work import Work, enqueue
 from service.webhooks import queries, schedule, schemas, signatures
-from service.webhooks.sending import Message, Reply
+from service.webhooks.replies import Reply
+from service.webhooks.sending import Message
 from service.webhooks.tables import WebhookDelivery, WebhookEndpoint
 
 _OLD_SECRET_LIFE = timedelta(hours=24)

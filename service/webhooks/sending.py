@@ -1,24 +1,32 @@
-"""Puts one signed message on the wire, to a checked address, and brings back how it was answered.
+"""Puts signed messages on the wire, to checked addresses, and brings back how each was answered.
 
-Names are resolved at every attempt and every answer of the resolver must be public; the socket is opened only
-to an address that was checked. Redirects are not followed and no proxy or netrc of the environment is used.
+A name is resolved once for each new connection, all its addresses must be allowed, and the socket is opened to one of
+those that were checked; TLS asks for the name. Redirects are not followed, and no proxy or netrc of the environment
+is used. Connections are kept for a few seconds, so that a burst of events pays for one handshake.
 """
 
+import ssl
 import time
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
 
 import aiohttp
+from yarl import URL
 
-from service.kit import addresses
 from service.kit.connections import connector
+from service.kit.destinations import Destinations
 from service.settings import settings
+from service.webhooks import replies
+from service.webhooks.replies import Reply
 
 USER_AGENT = "Tuneworks/1.0 (webhooks)"
 _CONNECT_SECONDS = 5.0
-_KEPT = 4096
-"""So much of an answer is read and kept, in bytes."""
+_KEPT_ALIVE_SECONDS = 15.0
+_STALE_CONNECTIONS = 3
+"""So many connections that the receiver closed while they were idle are passed over before an attempt has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,79 +34,92 @@ class Message:
     """One signed attempt, complete: nothing of it is looked up while it is sent."""
 
     url: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of an attempt: a status, or the reason why there is none."""
-
-    status: int | None
-    body: str = ""
-    error: str | None = None
-    retry_after: float | None = None
-    "Seconds that the receiver asked to be left alone."
-    latency_ms: int = 0
-
-    @property
-    def accepted(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+def destinations() -> Destinations:
+    """Where this house sends webhooks."""
+    chosen = settings()
+    return Destinations.parse(chosen.webhook_allow, ports=chosen.webhook_ports,
+                              allow_everything=chosen.webhook_allow_private)
 
 
 async def send(message: Message) -> Reply:
-    """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
-    allow_private = settings().webhook_allow_private
-    timeout = aiohttp.ClientTimeout(total=settings().webhook_timeout_seconds, sock_connect=_CONNECT_SECONDS)
-    started = time.perf_counter()
-    try:
-        addresses.check_url(message.url, allow_private=allow_private)
-        async with aiohttp.ClientSession(connector=connector(allow_private=allow_private), timeout=timeout,
-                                         trust_env=False, auto_decompress=False,
-                                         cookie_jar=aiohttp.DummyCookieJar()) as session:
-            reply = await _post(session, message)
-    except (aiohttp.ClientError, OSError, ValueError) as trouble:  # TimeoutError is an OSError
-        reply = {"status": None, "error": _named(trouble)}
-    return Reply(**reply, latency_ms=round((time.perf_counter() - started) * 1000))
+    """One message by itself, as tests of an endpoint are sent."""
+    async with Transport() as transport:
+        return await transport.send(message)
 
 
-async def _post(session: aiohttp.ClientSession, message: Message) -> dict[str, Any]:
-    headers = {**message.headers, "content-type": "application/json", "user-agent": USER_AGENT,
-               "accept-encoding": "identity"}
-    async with session.post(message.url, data=message.body, headers=headers, allow_redirects=False) as answer:
-        return {"status": answer.status, "body": await _beginning(answer),
-                "error": None if 200 <= answer.status < 300 else f"The endpoint answered {answer.status}.",
-                "retry_after": _seconds(answer.headers.get("retry-after"))}
+class Transport:
+    """One sender's way out: `async with Transport() as transport`, then `await transport.send(message)`.
+
+    `tls` stands in for what the machine trusts (which `SSL_CERT_FILE` and `SSL_CERT_DIR` may name).
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._destinations = destinations()
+        proxy = settings().webhook_proxy.get_secret_value()
+        self._proxy = URL(proxy) if proxy else None
+        self._seconds = settings().webhook_timeout_seconds
+        self._tls = tls or _trusted()
+
+    async def __aenter__(self) -> Self:
+        self._checked, self._trusting = self._session(trusting=False), self._session(trusting=True)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, raised: BaseException | None,
+                        where: TracebackType | None) -> None:
+        await self._checked.close()
+        await self._trusting.close()
+
+    def _session(self, *, trusting: bool) -> aiohttp.ClientSession:
+        way = connector(allow_private=trusting, check=self._destinations.check_address, limit=0, ssl=self._tls,
+                        keepalive_timeout=_KEPT_ALIVE_SECONDS)
+        return aiohttp.ClientSession(connector=way, trust_env=False, auto_decompress=False,
+                                     cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_noting_stale_connections()])
+
+    async def send(self, message: Message) -> Reply:
+        """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
+        started_at, started = datetime.now(UTC), time.perf_counter()
+        headers = {**message.headers, "content-type": "application/json", "user-agent": USER_AGENT, "accept": "*/*",
+                   "accept-encoding": "identity", "content-length": str(len(message.body))}
+        try:
+            url = self._destinations.check_url(message.url)
+            headers["host"] = url.host_port_subcomponent or ""
+            reply = await self._post(url, message.body, headers, started + self._seconds)
+        except (aiohttp.ClientError, OSError, ValueError) as trouble:  # TimeoutError is an OSError
+            reply = replies.of_trouble(trouble, self._seconds)
+        return replace(reply, started_at=started_at, request_headers=headers,
+                       latency_ms=round((time.perf_counter() - started) * 1000))
+
+    async def _post(self, url: URL, body: bytes, headers: dict[str, str], until: float) -> Reply:
+        """One answer. A connection that was kept may have been closed at its other end, which is no fault of either."""
+        session = self._trusting if self._proxy or self._destinations.trusts(url) else self._checked
+        for remaining in reversed(range(_STALE_CONNECTIONS)):
+            seen = SimpleNamespace(kept=False)
+            timeout = aiohttp.ClientTimeout(total=max(0.001, until - time.perf_counter()),
+                                            sock_connect=_CONNECT_SECONDS)
+            try:
+                async with session.post(url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
+                                        timeout=timeout, trace_request_ctx=seen) as answer:
+                    return replies.of_answer(answer, await replies.beginning(answer))
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not (seen.kept and remaining):
+                    raise
+        raise AssertionError("unreachable")
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> str:
-    """The first bytes of the answer as text that Postgres can store; a status that came stands without them."""
-    kept = bytearray()
-    try:
-        async for chunk in answer.content.iter_chunked(_KEPT):
-            kept += chunk
-            if len(kept) >= _KEPT:
-                break
-    except (aiohttp.ClientError, TimeoutError):
-        pass
-    return bytes(kept[:_KEPT]).decode(errors="replace").replace("\x00", "\ufffd")
+def _noting_stale_connections() -> aiohttp.TraceConfig:
+    """Notes at a request's SimpleNamespace that it went over a connection which was open before."""
+    async def note(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionReuseconnParams) -> None:
+        context.trace_request_ctx.kept = True
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(note)
+    return tracing
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """A Retry-After header (seconds or a date) in seconds from now; None when it says nothing usable."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdecimal():
-        return float(retry_after[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _named(trouble: BaseException) -> str:
-    """One line that says what went wrong, for whoever reads the delivery."""
-    if isinstance(trouble, TimeoutError):
-        return f"No answer within {settings().webhook_timeout_seconds:g} s."
-    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
-    return f"{type(cause).__name__}: {cause}"[:500]
+@cache
+def _trusted() -> ssl.SSLContext:
+    """What this machine trusts; read once, as it takes tens of milliseconds."""
+    return ssl.create_default_context()

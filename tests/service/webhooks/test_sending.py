@@ -27,6 +27,7 @@ def private_allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def public_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TUNEWORKS_WEBHOOK_ALLOW_PRIVATE", "false")
+    monkeypatch.setenv("TUNEWORKS_WEBHOOK_PORTS", ",".join(map(str, range(1024, 65536))))
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -1,0 +1,130 @@
+"""What came of an attempt, in the form that is kept: bounded, storable, and with a word for what went wrong."""
+
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from service.kit.addresses import ForbiddenAddress, InvalidURL, LocalURL
+from service.webhooks import outcomes
+from service.webhooks.outcomes import ErrorClass
+
+KEPT = 4096
+"""So much of an answer is read and kept, in bytes."""
+_MOST_HEADERS = 50
+_HEADER_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of an attempt: a status, or the reason why there is none."""
+
+    status: int | None
+    body: str = ""
+    "The first 4 kB of the answer."
+    error: str | None = None
+    error_class: ErrorClass | None = None
+    "None of a message that was accepted."
+    retry_after: float | None = None
+    "Seconds that the receiver asked to be left alone."
+    latency_ms: int = 0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    "By this machine's clock: for people, and for no decision."
+    request_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    response_headers: dict[str, str] | None = field(default=None, repr=False)
+    "None where no answer came."
+
+    @property
+    def accepted(self) -> bool:
+        return outcomes.accepted(self.status)
+
+
+def of_answer(answer: aiohttp.ClientResponse, body: str) -> Reply:
+    """An answer came, whatever it says."""
+    failed = outcomes.of_status(answer.status)
+    return Reply(answer.status, body, f"The endpoint answered {answer.status}." if failed else None, failed,
+                 seconds(answer.headers.get("retry-after")), response_headers=heads(answer.headers.items()))
+
+
+def of_trouble(trouble: BaseException, limit: float) -> Reply:
+    """No answer came; `limit` is the time that there was, in seconds."""
+    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
+    found = class_of(trouble)
+    if found is ErrorClass.TIMEOUT:
+        told = f"No answer within {limit:g} s."
+    elif isinstance(trouble, aiohttp.ConnectionTimeoutError):
+        told = "Nobody took the connection in time."
+    elif isinstance(cause, InvalidURL):
+        told = f"The URL {cause}."
+    else:
+        told = f"{type(cause).__name__}: {cause}"
+    return Reply(None, error=storable(told)[:500], error_class=found)
+
+
+_CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorClass], ...] = (
+    (LocalURL, ErrorClass.FORBIDDEN_ADDRESS),
+    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), ErrorClass.TLS),
+    (aiohttp.ClientConnectorDNSError, ErrorClass.DNS),
+    ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError), ErrorClass.CONNECT),
+    ((aiohttp.NonHttpUrlClientError, aiohttp.InvalidURL), ErrorClass.INVALID_URL),
+    (aiohttp.ClientResponseError, ErrorClass.MALFORMED),
+    (TimeoutError, ErrorClass.TIMEOUT),
+    ((aiohttp.ClientError, OSError), ErrorClass.RESET),
+)
+
+
+def class_of(trouble: BaseException) -> ErrorClass:
+    """The class of what was raised in place of an answer; of ValueErrors of the client's, invalid_url."""
+    if isinstance(trouble, aiohttp.ClientConnectorError) and isinstance(trouble.os_error, ForbiddenAddress):
+        return ErrorClass.FORBIDDEN_ADDRESS
+    for kinds, found in _CLASSES:
+        if isinstance(trouble, kinds):
+            return found
+    return ErrorClass.INVALID_URL
+
+
+async def beginning(answer: aiohttp.ClientResponse) -> str:
+    """The first bytes of the answer as text that Postgres can store; a status that came stands without them."""
+    kept = bytearray()
+    try:
+        async for chunk in answer.content.iter_chunked(KEPT):
+            kept += chunk
+            if len(kept) >= KEPT:
+                break
+    except (aiohttp.ClientError, OSError):
+        pass
+    return storable(bytes(kept[:KEPT]).decode(errors="replace"))
+
+
+def heads(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their lower-case names, those of one name joined; what is beyond the bounds is left out."""
+    kept: dict[str, str] = {}
+    room = _HEADER_BYTES
+    for name, value in given:
+        known, shown = storable(name).lower(), storable(value)
+        room -= len(known.encode()) + len(shown.encode())
+        if room < 0 or (known not in kept and len(kept) == _MOST_HEADERS):
+            break
+        kept[known] = f"{kept[known]}, {shown}" if known in kept else shown
+    return kept
+
+
+def storable(text: str) -> str:
+    """The text without what neither Postgres nor JSON can carry: NUL, and bytes that were no UTF-8."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def seconds(retry_after: str | None) -> float | None:
+    """A Retry-After header (seconds or a date) in seconds from now; None when it says nothing usable."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after.strip()[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
