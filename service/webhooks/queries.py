@@ -1,4 +1,4 @@
-"""Questions about webhook endpoints and deliveries."""
+"""Questions about webhook endpoints."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.kit.pagination import paginate
 from service.webhooks.errors import EndpointNotFound
-from service.webhooks.tables import WebhookDelivery, WebhookEndpoint
+from service.webhooks.tables import WebhookEndpoint
 
 
 def _present() -> Select[WebhookEndpoint]:
@@ -27,12 +27,3 @@ def endpoints(session: Session, *, after: str | None, limit: int) -> tuple[Seque
     return paginate(session, _present(), WebhookEndpoint, after=after, limit=limit)
 
 
-def listeners(session: Session, event_type: str) -> Sequence[WebhookEndpoint]:
-    """The endpoints that take deliveries of this type of event."""
-    return session.scalars(_present().where(
-        WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.event_types.contains([event_type]))).all()
-
-
-def delivery(session: Session, delivery_id: str) -> WebhookDelivery:
-    """A delivery that a work item speaks of, and which therefore exists."""
-    return session.get_one(WebhookDelivery, delivery_id)
