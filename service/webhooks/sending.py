@@ -103,7 +103,8 @@ class Transport:
                                             sock_connect=_CONNECT_SECONDS)
             try:
                 async with session.post(url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
-                                        proxy_headers=dict(self._proxy_login), timeout=timeout, trace_request_ctx=seen) as answer:
+                                        proxy_headers=dict(self._proxy_login), timeout=timeout,
+                                        trace_request_ctx=seen) as answer:
                     return replies.of_answer(answer, await replies.beginning(answer))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not (seen.kept and remaining):

@@ -39,7 +39,8 @@ def test_local_addresses_are_told_from_urls_that_are_wrong() -> None:
     assert "443 or 8443" in str(refused.value)
 
 
-@pytest.mark.parametrize("address", ["10.1.0.1", "::ffff:10.1.0.1", "fd12::1", "fd12::1%eth0", "192.168.7.7", "1.1.1.1"])
+@pytest.mark.parametrize("address", ["10.1.0.1", "::ffff:10.1.0.1", "fd12::1", "fd12::1%eth0", "192.168.7.7",
+                                     "1.1.1.1"])
 def test_addresses_that_names_may_lead_to(address: str) -> None:
     HOUSE.check_address(address)
 
