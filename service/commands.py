@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 
-SHORT_QUEUES = ("datasets", "io", "webhooks")
+SHORT_QUEUES = ("datasets", "io")
 TRAINING_QUEUES = ("training",)
 WORKER_ENVIRONMENT = {"REMAP_SIGTERM": "SIGQUIT"}
 """Makes Celery take SIGTERM as a soft shutdown: running tasks are told, and get time to bring work to a point."""
@@ -24,6 +24,10 @@ def relay() -> list[str]:
 
 def poller() -> list[str]:
     return [sys.executable, "-m", "worker.poller"]
+
+
+def sender() -> list[str]:
+    return [sys.executable, "-m", "worker.sender"]
 
 
 def worker(queues: Sequence[str], *, concurrency: int) -> list[str]:

@@ -147,6 +147,11 @@ class Settings(BaseSettings):
                                    " the names then, and must refuse private addresses itself, as Smokescreen does.")
     webhook_timeout_seconds: float = Field(20.0, gt=0, description="Total time for one delivery, in seconds.")
 
+    webhook_concurrency: int = Field(
+        4, ge=1, description="How many deliveries one sender has under way to one endpoint, at most.")
+    events_days: int = Field(
+        30, ge=1, description="Events, and what became of their deliveries, are kept for so many days.")
+
     # -- other servers, and the keys to them -----------------------------------------------------------
     remote_allow_private: bool = Field(
         default=False, description="Let credentials name http:// and loopback or private addresses (development, or a"

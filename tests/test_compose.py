@@ -18,7 +18,7 @@ OURS = {name: service for name, service in COMPOSE["services"].items() if "build
 
 def test_it_holds_every_process_of_the_house() -> None:
     assert {service["command"][0] for service in OURS.values()} == {
-        "migrate", "api", "relay", "poller", "worker", "serve"}
+        "migrate", "api", "relay", "poller", "sender", "worker", "serve"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -43,7 +43,7 @@ HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.credentials", "worker.ta
                    "worker.tasks.idempotency", "worker.tasks.imports", "worker.tasks.jobs", "worker.tasks.machines",
                    "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.remote",
                    "worker.tasks.remote_sweeping", "worker.tasks.retirement", "worker.tasks.reviews",
-                   "worker.tasks.versions", "worker.tasks.webhooks")
+                   "worker.tasks.versions")
 Handler = Callable[["Running"], timedelta | None]
 Abandon = Callable[[Session, Claim, str], None]
 _shutting_down = multiprocessing.get_context("fork").Event()

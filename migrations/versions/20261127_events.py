@@ -68,6 +68,7 @@ def _deliveries() -> None:
     op.add_column('webhook_deliveries', sa.Column('tries', sa.Integer(), server_default=sa.text('0'), nullable=False))
     op.add_column('webhook_deliveries', sa.Column('lease', sa.String(), nullable=True))
     op.add_column('webhook_deliveries', sa.Column('error_class', sa.String(), nullable=True))
+    op.create_index(op.f('ix_webhook_deliveries_event_id'), 'webhook_deliveries', ['event_id'], unique=False)
     op.create_index('ix_webhook_deliveries_due', 'webhook_deliveries', ['endpoint_id', 'next_attempt_at'],
                     postgresql_where=sa.text("state = 'pending'"))
 
@@ -121,10 +122,11 @@ def _carry_over() -> None:
 def _let_the_sender_in() -> None:
     build_wall(op, 'event_sequences')
     build_wall(op, 'webhook_attempts')
-    for table in ('events', 'webhook_endpoints', 'webhook_deliveries', 'webhook_attempts'):
+    for table in ('events', 'job_events', 'webhook_endpoints', 'webhook_deliveries', 'webhook_attempts'):
         op.execute(f"create policy dispatch on {table} to {DISPATCH_ROLE} using (true) with check (true)")
     op.execute("grant select (id, project_id, position, transaction_id, type, subject, sequence, created_at, told_at,"
                f" dedupe_key), update (told_at, transaction_id), delete on events to {DISPATCH_ROLE}")
+    op.execute(f"grant select (transaction_id), update (transaction_id) on job_events to {DISPATCH_ROLE}")
     op.execute("grant select (id, project_id, kind, payload, event_types, updated_at, failing_since, last_failure_at,"
                f" disabled_at, deleted_at), update (failing_since, last_failure_at) on webhook_endpoints to"
                f" {DISPATCH_ROLE}")
@@ -132,10 +134,11 @@ def _let_the_sender_in() -> None:
 
 
 def downgrade() -> None:
-    op.execute(f"revoke all on events, webhook_endpoints, webhook_deliveries from {DISPATCH_ROLE}")
-    for table in ('events', 'webhook_endpoints', 'webhook_deliveries'):
+    op.execute(f"revoke all on events, job_events, webhook_endpoints, webhook_deliveries from {DISPATCH_ROLE}")
+    for table in ('events', 'job_events', 'webhook_endpoints', 'webhook_deliveries'):
         op.execute(f"drop policy dispatch on {table}")
     op.drop_table('webhook_attempts')
+    op.drop_index(op.f('ix_webhook_deliveries_event_id'), table_name='webhook_deliveries')
     op.drop_index('ix_webhook_deliveries_due', table_name='webhook_deliveries',
                   postgresql_where=sa.text("state = 'pending'"))
     for name in ('tries', 'lease', 'error_class'):

@@ -13,7 +13,7 @@ stderr = Console(stderr=True, highlight=False)
 """Everything that is said to a person."""
 
 _ORDER = ("up", "validate", "convert", "transform", "estimate", "import", "doctor", "settings", "migrate", "keys",
-          "credentials", "models", "api", "relay", "poller", "worker", "serve")
+          "credentials", "models", "api", "relay", "poller", "sender", "worker", "serve")
 
 
 class _InOrder(TyperGroup):

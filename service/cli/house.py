@@ -35,7 +35,7 @@ def up(*,
            dir_okay=False, help="Write base URL, keys and process ids there as JSON when everything works.")] = None,
        training: Annotated[bool, typer.Option(help="Train on this machine.")] = True,
        chat: Annotated[bool, typer.Option(help="Serve local models on this machine.")] = True) -> None:
-    """Run the whole house on this machine: database, broker, API, relay, poller, workers and chat server.
+    """Run the whole house on this machine: database, broker, API, relay, poller, sender, workers and chat server.
 
     What TUNEWORKS_DATABASE_URL, …_BROKER_URL, …_STORAGE_URL or …_SERVING_URL name is used; the rest is started here.
 

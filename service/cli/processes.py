@@ -1,4 +1,4 @@
-"""`tuneworks api | relay | poller | worker | serve`: one process each, which takes this one's place."""
+"""`tuneworks api | relay | poller | sender | worker | serve`: one process each, which takes this one's place."""
 
 import os
 from typing import Annotated
@@ -32,7 +32,13 @@ def poller() -> None:
     _become(commands.poller())
 
 
-@app.command(rich_help_panel=SINGLE, epilog="Examples:\n\n    tuneworks worker --queues datasets,io,webhooks"
+@app.command(rich_help_panel=SINGLE)
+def sender() -> None:
+    """Tell webhook endpoints what happened. Two or more are safe, and one may die."""
+    _become(commands.sender())
+
+
+@app.command(rich_help_panel=SINGLE, epilog="Examples:\n\n    tuneworks worker --queues datasets,io"
              " --concurrency 8\n\n    tuneworks worker --queues training --concurrency 1")
 def worker(queues: Annotated[str, typer.Option(
                help=f"Which work to do, separated by commas: {', '.join(Queue)}.")] = ",".join(commands.SHORT_QUEUES),

@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "chat server": parts.chat_server,
     "relay": database.relay,
     "poller": database.poller,
+    "sender": database.sender,
     "workers": parts.workers,
     "webhooks": machine.webhooks,
 }

@@ -1,4 +1,4 @@
-"""What can be learned from Postgres: that it is there, its schema, its roles, its walls, relays and pollers."""
+"""What can be learned from Postgres: that it is there, its schema, roles and walls, relays, pollers and senders."""
 
 from functools import wraps
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from service import schema
 from service.doctor.findings import Check, Result, fail, ok, warn
-from service.embedded.health import live_pollers, live_relays
+from service.embedded.health import live_pollers, live_relays, live_senders
 from service.kit.database import APP_ROLE, DISPATCH_ROLE
 from service.settings import settings
 
@@ -112,6 +112,32 @@ def poller() -> Result:
     if unread:
         return warn(f"{found}; {unread} of them cannot be read now",
                     "Their servers are in trouble or refuse the credentials: see GET /v1/credentials.")
+    return ok(found)
+
+
+@needs_database
+def sender() -> Result:
+    number = live_senders(settings().database_url.get_secret_value())
+    with _connect() as connection, connection.transaction():
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(DISPATCH_ROLE)))
+        waiting, overdue, failing = connection.execute("""
+            select (select count(*) from webhook_deliveries where state = 'pending'),
+                   (select count(*) from webhook_deliveries delivery join webhook_endpoints endpoint
+                        on endpoint.id = delivery.endpoint_id and endpoint.failing_since is null
+                    where state = 'pending' and next_attempt_at < now() - interval '10 minutes')
+                   + (select count(*) from events where told_at is null and created_at < now() - interval '10 minutes'),
+                   (select count(*) from webhook_endpoints
+                    where failing_since < now() - interval '1 day' and disabled_at is null and deleted_at is null)
+            """).fetchone() or (0, 0, 0)
+    found = f"{number} connected, {waiting} deliveries to be made"
+    if number == 0:
+        return fail(found, "Without it no webhook is sent: start `tuneworks sender`.")
+    if overdue:
+        return fail(f"{found}; {overdue} of them were to be made more than 10 minutes ago",
+                    "Look at the sender's log; a second `tuneworks sender` may help.")
+    if failing:
+        return warn(f"{found}; {failing} endpoints have failed for more than a day",
+                    "Their owners see why: GET /v1/webhook_endpoints/{id}/deliveries.")
     return ok(found)
 
 

@@ -12,7 +12,8 @@ import psycopg
 SignOfLife = Callable[[], bool]
 RELAY_APPLICATION = "tuneworks relay"
 POLLER_APPLICATION = "tuneworks poller"
-"""What relays and pollers call themselves towards Postgres."""
+SENDER_APPLICATION = "tuneworks sender"
+"""What relays, pollers and senders call themselves towards Postgres."""
 
 
 def always() -> bool:
@@ -61,6 +62,15 @@ def poller_watches(database_url: str) -> SignOfLife:
     return sign
 
 
+def sender_sends(database_url: str) -> SignOfLife:
+    """A sender is connected to the database, and its loop turns."""
+    def sign() -> bool:
+        with suppress(psycopg.Error):
+            return live_senders(database_url) > 0
+        return False
+    return sign
+
+
 def live_relays(database_url: str) -> int:
     """How many relays are connected to this database. Raises psycopg.Error when it cannot be asked."""
     return _connected(database_url, RELAY_APPLICATION)
@@ -72,6 +82,11 @@ def live_pollers(database_url: str) -> int:
     Each asks something every few seconds; one that has been silent for a minute is frozen.
     """
     return _connected(database_url, POLLER_APPLICATION, patience=60)
+
+
+def live_senders(database_url: str) -> int:
+    """The same of senders."""
+    return _connected(database_url, SENDER_APPLICATION, patience=60)
 
 
 def _connected(database_url: str, application: str, *, patience: int | None = None) -> int:

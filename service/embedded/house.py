@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service import commands
 from service.embedded.children import ChildSpec
-from service.embedded.health import answers, logged, poller_watches, relay_listens
+from service.embedded.health import answers, logged, poller_watches, relay_listens, sender_sends
 from service.embedded.ownership import LOOPBACK
 from service.settings import Settings
 
@@ -39,6 +39,8 @@ def children(settings: Settings, extent: Extent, *, logs: Path, chat_port: int) 
                   sign_of_life=relay_listens(settings.database_url.get_secret_value())),
         ChildSpec("poller", commands.poller(), stop_rank=WORK_NEXT,
                   sign_of_life=poller_watches(settings.database_url.get_secret_value())),
+        ChildSpec("sender", commands.sender(), stop_rank=RELAY_LAST,
+                  sign_of_life=sender_sends(settings.database_url.get_secret_value())),
     ]
     if extent.training:
         found.append(_worker("training", commands.TRAINING_QUEUES, 1, logs, settings.log_level))

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from service.events.tables import Event
 from service.events.types import EventType
 from service.kit.identifiers import new_id
-from service.kit.work import Work, enqueue
 
 CHANNEL = "tuneworks_events"
 """The NOTIFY channel that wakes senders and streams when a transaction with new events commits; says the project."""
@@ -26,7 +25,7 @@ def append(session: Session, type_: EventType, subject: str, *, project_id: str,
                   sequence=_next(session, project_id, subject), data={"id": subject, **(data or {})})
     session.add(event)
     session.flush()
-    _announce(session, event.id, project_id)
+    _announce(session, project_id)
     return event
 
 
@@ -42,7 +41,7 @@ def append_once(session: Session, type_: EventType, subject: str, *, project_id:
     if made is None:
         session.execute(_TAKE_BACK, {"project_id": project_id, "subject": subject})
     else:
-        _announce(session, event_id, project_id)
+        _announce(session, project_id)
     return made is not None
 
 
@@ -61,8 +60,7 @@ def _next(session: Session, project_id: str, subject: str) -> int:
     return sequence
 
 
-def _announce(session: Session, event_id: str, project_id: str) -> None:
-    enqueue(session, Work.FAN_OUT_EVENT, event_id, project_id=project_id)
+def _announce(session: Session, project_id: str) -> None:
     session.execute(text("select pg_notify(:channel, :project)"), {"channel": CHANNEL, "project": project_id})
 
 

@@ -5,7 +5,7 @@ tenant; row-level security (see migrations/) then shows it that tenant's rows an
 are local to the transaction, so neither a pooled connection nor a transaction pooler can leak them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +98,21 @@ class Streamed:
     """
 
     transaction_id: Mapped[int] = mapped_column(BigInteger, server_default=text("pg_current_xact_id()::text::bigint"))
+
+
+def mend_streams(session: Session, tables: Iterable[str]) -> int:
+    """Let rows of Streamed tables that were restored from a dump be read; how many that were.
+
+    They bear numbers of another cluster's transactions, some of which are still to come here: readers would wait for
+    them. All of them are over, so they get the first number that a transaction can have.
+    """
+    mended = 0
+    for table in tables:
+        done = session.execute(text(
+            f"update {table} set transaction_id = 3"  # noqa: S608 - the name of a table of ours
+            " where transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+        mended += int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
+    return mended
 
 
 def sqlalchemy_url(url: str) -> str:

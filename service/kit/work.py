@@ -32,7 +32,6 @@ class Queue(StrEnum):
 
     DATASETS = "datasets"
     IO = "io"
-    WEBHOOKS = "webhooks"
     TRAINING = "training"
 
 
@@ -57,8 +56,6 @@ class Work(StrEnum):
     IMPORT_ESTATE = "imports.run"
     ANNOUNCE_RETIREMENT = "catalog.announce_retirement"
     FORGET_KEY = "idempotency.forget"
-    FAN_OUT_EVENT = "webhooks.fan_out"
-    DELIVER_WEBHOOK = "webhooks.deliver"
 
     @property
     def queue(self) -> Queue:
@@ -89,8 +86,6 @@ _QUEUES = {
     Work.IMPORT_ESTATE: Queue.IO,
     Work.ANNOUNCE_RETIREMENT: Queue.IO,
     Work.FORGET_KEY: Queue.IO,
-    Work.FAN_OUT_EVENT: Queue.WEBHOOKS,
-    Work.DELIVER_WEBHOOK: Queue.WEBHOOKS,
 }
 
 

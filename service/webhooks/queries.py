@@ -1,4 +1,4 @@
-"""Questions about webhook endpoints and deliveries."""
+"""Questions about webhook endpoints, and about what was delivered to them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,18 +33,7 @@ def endpoints(session: Session, *, after: str | None, limit: int) -> tuple[Seque
     return paginate(session, _present(), WebhookEndpoint, after=after, limit=limit)
 
 
-def listeners(session: Session, event_type: str) -> Sequence[WebhookEndpoint]:
-    """The endpoints that take deliveries of this type of event."""
-    return session.scalars(_present().where(
-        WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.event_types.contains([event_type]))).all()
-
-
 def delivery(session: Session, delivery_id: str) -> WebhookDelivery:
-    """A delivery that a work item speaks of, and which therefore exists."""
-    return session.get_one(WebhookDelivery, delivery_id)
-
-
-def known_delivery(session: Session, delivery_id: str) -> WebhookDelivery:
     """The delivery that a caller names, with its event's type. Raises DeliveryNotFound."""
     found = session.scalar(_with_types(select(WebhookDelivery).where(WebhookDelivery.id == delivery_id)))
     if found is None:

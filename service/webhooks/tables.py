@@ -73,7 +73,7 @@ class WebhookDelivery(Tenanted, Positioned, Base):
               postgresql_where=text("state = 'pending'")),
     )
 
-    event_id: Mapped[str] = mapped_column(ForeignKey("events.id"))
+    event_id: Mapped[str] = mapped_column(ForeignKey("events.id"), index=True)
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id"), index=True)
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default=text("0"))

@@ -76,13 +76,13 @@ def process(tmp_path: Path) -> Run:
 def test_help_names_every_command(process: Run) -> None:
     shown = process("--help")
     assert shown.returncode == 0
-    for command in ("up", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "poller", "worker",
-                    "serve"):
+    for command in ("up", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "poller", "sender",
+                    "worker", "serve"):
         assert f" {command} " in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["up", "migrate", "api", "relay", "poller", "worker", "serve", "doctor",
-                                     "settings", "keys", "keys create", "keys list", "keys revoke", "models",
+@pytest.mark.parametrize("command", ["up", "migrate", "api", "relay", "poller", "sender", "worker", "serve",
+                                     "doctor", "settings", "keys", "keys create", "keys list", "keys revoke", "models",
                                      "models pull"])
 def test_every_command_explains_itself(command: str) -> None:
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
@@ -192,10 +192,10 @@ class TestProcesses:
         return seen
 
     def test_worker(self, became: list[tuple[list[str], dict[str, str]]]) -> None:
-        CliRunner().invoke(app, ["worker", "--queues", "io, webhooks", "--concurrency", "3"])
+        CliRunner().invoke(app, ["worker", "--queues", "datasets, io", "--concurrency", "3"])
         command, environment = became[0]
         assert command[1:6] == ["-m", "celery", "-A", "worker.app", "worker"]
-        assert command[command.index("-Q") + 1] == "io,webhooks"
+        assert command[command.index("-Q") + 1] == "datasets,io"
         assert command[command.index("--concurrency") + 1] == "3"
         assert environment["REMAP_SIGTERM"] == "SIGQUIT"
 
@@ -210,15 +210,16 @@ class TestProcesses:
         first, second = (command[command.index("-n") + 1] for command, _ in became)
         assert first != second
 
-    def test_api_relay_poller_and_chat(self, became: list[tuple[list[str], dict[str, str]]]) -> None:
-        for arguments in (["api", "--host", "0.0.0.0", "--port", "81"], ["relay"], ["poller"],
+    def test_api_relay_poller_sender_and_chat(self, became: list[tuple[list[str], dict[str, str]]]) -> None:
+        for arguments in (["api", "--host", "0.0.0.0", "--port", "81"], ["relay"], ["poller"], ["sender"],
                           ["serve", "--port", "82"]):
             assert CliRunner().invoke(app, arguments).exit_code == 0
-        api, relay, poller, chat = (command for command, _ in became)
+        api, relay, poller, sender, chat = (command for command, _ in became)
         assert api[1:4] == ["-m", "uvicorn", "service.app:create_app"]
         assert api[api.index("--host") + 1:api.index("--host") + 4] == ["0.0.0.0", "--port", "81"]
         assert relay[1:] == ["-m", "worker.relay"]
         assert poller[1:] == ["-m", "worker.poller"]
+        assert sender[1:] == ["-m", "worker.sender"]
         assert chat[1:] == ["-m", "worker.serving", "--host", "127.0.0.1", "--port", "82"]
 
 

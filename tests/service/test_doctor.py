@@ -19,7 +19,8 @@ from service.settings import settings
 from tests.fixtures.api import Tenant
 from tests.worker.poller.attempts import change, live
 from worker import relay
-from worker.poller import presence
+from worker.poller import loop as polling
+from worker.sender import loop as sending
 
 Configure = Callable[..., None]
 _WALL = "alter table leak enable row level security, force row level security"
@@ -82,7 +83,7 @@ class TestExamination:
                   SERVING_URL=f"http://{place}", STORAGE_URL=f"file://{tmp_path}/file/below")
         verdicts = {each.name: each.verdict for each in doctor.examine()}
         assert set(verdicts) == {"Python", "settings", *doctor.CHECKS}
-        for broken in ("PostgreSQL", "schema", "roles", "walls", "relay", "poller", "broker", "object store",
+        for broken in ("PostgreSQL", "schema", "roles", "walls", "relay", "poller", "sender", "broker", "object store",
                        "workers"):
             assert verdicts[broken] is Verdict.FAIL
         assert verdicts["chat server"] is Verdict.WARN
@@ -138,9 +139,9 @@ class TestDatabase:
             change(tenant, ids[:1], next_poll_at="now() - interval '11 minutes'")
             assert database.poller().verdict is Verdict.FAIL
 
-    def test_names_of_relays_and_pollers_are_the_ones_they_use(self) -> None:
-        assert (health.RELAY_APPLICATION, health.POLLER_APPLICATION) == (
-            relay.APPLICATION_NAME, presence.APPLICATION_NAME)
+    def test_names_of_relays_pollers_and_senders_are_the_ones_they_use(self) -> None:
+        assert (health.RELAY_APPLICATION, health.POLLER_APPLICATION, health.SENDER_APPLICATION) == (
+            relay.APPLICATION_NAME, polling.APPLICATION_NAME, sending.APPLICATION_NAME)
         assert kit_database.engine() is not None
 
 
@@ -174,7 +175,7 @@ class TestBroker:
     def test_workers_that_are_not_there(self) -> None:
         result = parts.workers()
         assert result.verdict is Verdict.FAIL
-        assert "tuneworks worker --queues datasets,io,webhooks,training" in result.advice
+        assert "tuneworks worker --queues datasets,io,training" in result.advice
 
 
 class TestMachine:

@@ -121,7 +121,7 @@ def test_every_kind_of_work_has_a_task() -> None:
         __import__(module)
     assert set(framework.TASKS) == set(Work)
     assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
-        Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FAN_OUT_EVENT, Work.FOLLOW_JOB, Work.SWEEP_CREDENTIAL,
+        Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FOLLOW_JOB, Work.SWEEP_CREDENTIAL,
         Work.ANNOUNCE_RETIREMENT, Work.FORGET_KEY}, (
         "only these may be given up without a word: they are asked for again, or nobody misses them")
 

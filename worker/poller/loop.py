@@ -16,13 +16,13 @@ from worker.poller import asking, claiming
 from worker.poller.claiming import Turn
 from worker.poller.opening import Open, opened
 from worker.poller.pacing import Circuit, TokenBucket
-from worker.poller.presence import Presence
 from worker.poller.turns import Visit
+from worker.presence import Outage, Presence
 
 _log = logging.getLogger(__name__)
+APPLICATION_NAME = "tuneworks poller"
+"""By which `tuneworks doctor` finds live pollers in pg_stat_activity."""
 _SWEEP_SECONDS = 1.0
-_PATIENCE_SECONDS = 2.0
-_LONGEST_PATIENCE = 30.0
 _TURNS_AT_ONCE = 32
 _STOP_SECONDS = 10.0
 _FORGOTTEN_SECONDS = 3600.0
@@ -56,31 +56,6 @@ class Servers:
                 del self._known[credential_id], self._used[credential_id]
 
 
-class Outage:
-    """The database's absence: told once, with what to look at, and waited out with longer and longer pauses."""
-
-    def __init__(self) -> None:
-        self._tries = 0
-
-    def wait(self, trouble: Exception) -> float:
-        """For how many seconds to leave the database alone."""
-        cause = str(getattr(trouble, "orig", None) or trouble).strip().partition("\n")[0]
-        if self._tries == 0:
-            _log.warning("the database of TUNEWORKS_DATABASE_URL cannot be asked: %s. `tuneworks doctor` tells what is"
-                         " missing; if `tuneworks up` runs it from another directory, set TUNEWORKS_DATA_DIR to that"
-                         " one. The poller goes on when the database answers.", cause)
-        else:
-            _log.debug("database still unavailable: %s", cause)
-        self._tries += 1
-        return min(_LONGEST_PATIENCE, _PATIENCE_SECONDS * 2.0 ** min(self._tries - 1, 10))
-
-    def over(self) -> None:
-        """It answers."""
-        if self._tries:
-            _log.info("the database answers again")
-        self._tries = 0
-
-
 class Poller:
     """One process's poller. `open_` opens the way to a credential's server."""
 
@@ -88,7 +63,7 @@ class Poller:
         self._open = open_
         self._stopping = asyncio.Event()
         self._servers = Servers()
-        self._outage = Outage()
+        self._outage = Outage("poller")
         self._visits: dict[str, asyncio.Task[None]] = {}
 
     def stop(self) -> None:
@@ -97,7 +72,7 @@ class Poller:
     async def run(self) -> None:
         """Until told to stop; trouble with the database is waited out. What was not come to is given back."""
         timeout = min(settings().poll_timeout_seconds, settings().poll_lease_seconds / 2)
-        async with asking.client(timeout) as client, Presence() as presence:
+        async with asking.client(timeout) as client, Presence(APPLICATION_NAME) as presence:
             _log.info("poller is watching")
             while not self._stopping.is_set():
                 try:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from service.webhooks.endpoints import deliveries, registration, verification
+from service.webhooks.endpoints import deliveries, registration, replaying, verification
 
 router = APIRouter(tags=["Webhooks"])
-for part in (registration, deliveries, verification):
+for part in (registration, deliveries, replaying, verification):
     router.include_router(part.router)

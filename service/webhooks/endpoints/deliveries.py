@@ -64,7 +64,7 @@ def of_event(session: ProjectSession, event_id: EventID, after: After = None, li
             operation_id="retrieveWebhookDelivery")
 def retrieve(session: ProjectSession, webhook_delivery_id: DeliveryID) -> WebhookDelivery:
     """Retrieve one delivery: its state, and how its last attempt ended. Not in OpenAI's API."""
-    return queries.known_delivery(session, webhook_delivery_id)
+    return queries.delivery(session, webhook_delivery_id)
 
 
 @router.get("/webhook_deliveries/{webhook_delivery_id}/attempts", response_model=Page[schemas.Attempt],
@@ -72,6 +72,6 @@ def retrieve(session: ProjectSession, webhook_delivery_id: DeliveryID) -> Webhoo
 def attempts(session: ProjectSession, webhook_delivery_id: DeliveryID, after: After = None,
              limit: Limit = 20) -> dict[str, Any]:
     """List a delivery's attempts, newest first, with the heads that went and came. Not in OpenAI's API."""
-    delivery = queries.known_delivery(session, webhook_delivery_id)
-    rows, more = queries.attempts(session, delivery.id, after=after, limit=limit)
+    known = queries.delivery(session, webhook_delivery_id)
+    rows, more = queries.attempts(session, known.id, after=after, limit=limit)
     return page_of(rows, has_more=more)

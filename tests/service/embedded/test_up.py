@@ -19,7 +19,7 @@ from service.embedded.valkey import EmbeddedValkey
 from service.settings import child_environment
 from tests.service.embedded.conftest import Start, is_gone, read_ready, until
 
-PARTS = {"api", "worker", "training", "relay", "poller", "chat", "postgres", "valkey"}
+PARTS = {"api", "worker", "training", "relay", "poller", "sender", "chat", "postgres", "valkey"}
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_parts_of_somebody_elses_are_used(start: Start, tmp_path: Path, environm
             process = start("service.cli", "up", "--data-dir", tmp_path / "house", "--ready-file", ready,
                             "--no-training", "--no-chat", env=theirs, cwd=tmp_path)
             told = read_ready(ready)
-            assert set(told["pids"]) == {"api", "worker", "relay", "poller"}
+            assert set(told["pids"]) == {"api", "worker", "relay", "poller", "sender"}
             assert serves(told)
             keys.append(told["api_key"])
             process.send_signal(signal.SIGINT)

@@ -7,18 +7,15 @@ from service.events import operations
 from service.events.tables import Event
 from service.events.types import EventType
 from service.kit.database import transaction
-from service.kit.work import Work, WorkItem
 from tests.fixtures.api import Tenant
 
 
-def test_an_event_asks_to_be_told(tenant: Tenant) -> None:
+def test_an_event_is_still_to_be_told(tenant: Tenant) -> None:
     with transaction(tenant.scope) as session:
         event = operations.append(session, EventType.JOB_SUCCEEDED, "ftjob-1", project_id=tenant.project_id,
                                   data={"seed": 1})
     assert event.data == {"id": "ftjob-1", "seed": 1}
-    with transaction(tenant.scope) as session:
-        [item] = session.scalars(select(WorkItem))
-    assert (item.kind, item.subject) == (Work.FAN_OUT_EVENT, event.id)
+    assert event.told_at is None
 
 
 def test_what_is_rolled_back_never_happened(tenant: Tenant) -> None:

@@ -1,0 +1,37 @@
+"""Takes an endpoint out of service in the open: told at the endpoint, at what waited for it, and by an event."""
+
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from service.events import operations as events
+from service.events.types import EventType
+from service.webhooks.outcomes import ErrorClass
+from service.webhooks.tables import WebhookEndpoint
+
+_FAIL = text("""
+    update webhook_deliveries set state = 'failed', next_attempt_at = null, error_class = :class, error = :error
+    where id in (select id from webhook_deliveries where endpoint_id = :endpoint and state = 'pending' and lease is null
+                 order by id for update)
+""")
+
+
+def disable(session: Session, endpoint_id: str, reason: str, *, now: datetime) -> bool:
+    """Send nothing more until its owner updates it; `reason` is one sentence for them. False when it was so before.
+
+    What is being sent at this moment is recorded by whoever sends it, and fails if it is to be tried again.
+    The session sees the endpoint's project.
+    """
+    endpoint = session.scalar(select(WebhookEndpoint).where(
+        WebhookEndpoint.id == endpoint_id, WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.deleted_at.is_(None))
+        .with_for_update(key_share=True).execution_options(populate_existing=True))
+    if endpoint is None:
+        return False
+    endpoint.disabled_at, endpoint.disabled_reason = now, reason
+    session.flush()
+    session.execute(_FAIL, {"endpoint": endpoint_id, "class": ErrorClass.ENDPOINT_DISABLED.value,
+                            "error": f"The endpoint was disabled. {reason}"})
+    events.append(session, EventType.ENDPOINT_DISABLED, endpoint.id, project_id=endpoint.project_id, data={
+        "name": endpoint.name, "url": endpoint.url, "reason": reason})
+    return True

@@ -1,0 +1,66 @@
+"""What owners do with their endpoints."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.events.tables import Event
+from service.kit.database import database_now
+from service.kit.identifiers import new_id
+from service.webhooks import bodies, queries, schemas, signatures
+from service.webhooks.operations.composing import signed
+from service.webhooks.sending import Message
+from service.webhooks.tables import WebhookEndpoint
+
+_OLD_SECRET_LIFE = timedelta(hours=24)
+_TAKEN_UP_AGAIN: dict[str, Any] = dict.fromkeys(("failing_since", "last_failure_at", "disabled_at", "disabled_reason"))
+
+
+def create(session: Session, project_id: str, body: schemas.EndpointCreate) -> WebhookEndpoint:
+    """A new endpoint with a fresh signing key; its URL has been checked by the caller."""
+    endpoint = WebhookEndpoint(id=new_id("we_"), project_id=project_id, name=body.name, url=body.url,
+                               event_types=body.event_types, payload=body.payload,
+                               secret=signatures.new_secret())
+    session.add(endpoint)
+    session.flush()
+    return endpoint
+
+
+def update(session: Session, endpoint_id: str, body: schemas.EndpointUpdate) -> WebhookEndpoint:
+    """Change what is given. An endpoint that was disabled takes deliveries again, changed or not."""
+    endpoint = queries.endpoint(session, endpoint_id)
+    wanted: dict[str, Any] = {**body.model_dump(exclude_none=True), **_TAKEN_UP_AGAIN}
+    changed = {name: value for name, value in wanted.items() if getattr(endpoint, name) != value}
+    for name, value in changed.items():
+        setattr(endpoint, name, value)
+    if changed:
+        endpoint.updated_at = database_now(session)
+    return endpoint
+
+
+def delete(session: Session, endpoint_id: str) -> WebhookEndpoint:
+    """Remove the endpoint; the sender fails what is still to be made."""
+    endpoint = queries.endpoint(session, endpoint_id)
+    endpoint.deleted_at = database_now(session)
+    return endpoint
+
+
+def rotate_secret(session: Session, endpoint_id: str, *, keep_old: bool) -> WebhookEndpoint:
+    """A fresh signing key; the old one signs beside it for a day if `keep_old`, and not at all otherwise."""
+    endpoint = queries.endpoint(session, endpoint_id)
+    now = database_now(session)
+    endpoint.old_secret = endpoint.secret if keep_old else None
+    endpoint.old_secret_until = now + _OLD_SECRET_LIFE if keep_old else None
+    endpoint.secret = signatures.new_secret()
+    endpoint.updated_at = now
+    return endpoint
+
+
+def sample(session: Session, endpoint_id: str, event_type: str) -> Message:
+    """A signed event that never happened, for trying the endpoint out."""
+    endpoint = queries.endpoint(session, endpoint_id)
+    now, subject = database_now(session), new_id("ftjob-")
+    event = Event(id=new_id("evt_"), project_id=endpoint.project_id, type=event_type, subject=subject, sequence=1,
+                  created_at=now, data={"id": subject})
+    return signed(endpoint, new_id("wh_"), now, bodies.body(event, endpoint))

@@ -1,0 +1,1 @@
+"""The sender: what it plans, takes, sends and writes down."""
