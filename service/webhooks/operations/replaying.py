@@ -34,7 +34,8 @@ _AGAIN = text("""
         select id from webhook_deliveries where id = any(:ids) and state <> 'pending' order by id
         for update skip locked
     )
-    update webhook_deliveries delivery set state = 'pending', tries = 0, next_attempt_at = :now
+    update webhook_deliveries delivery set state = 'pending', tries = 0, next_attempt_at = :now,
+        delivered_at = null
     from mine where delivery.id = mine.id returning delivery.id
 """)
 _ANEW = text("""

@@ -1,6 +1,6 @@
 """Sends again what an owner asks for: a delivery begins its schedule anew, under the id that it always had."""
 
-from sqlalchemy import case, func, text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from service.events.operations import CHANNEL
@@ -13,18 +13,18 @@ from service.webhooks.tables import WebhookDelivery, WebhookEndpoint
 def resend(session: Session, delivery_id: str) -> WebhookDelivery:
     """Try a delivery at once, and by the schedule's first step from then on; twice while it waits is once.
 
-    Raises DeliveryNotFound, or NothingSentThere where its endpoint is disabled or was deleted.
+    What a sender has at this moment is left to it. Raises DeliveryNotFound, or NothingSentThere where the endpoint is
+    disabled or was deleted.
     """
     delivery = queries.delivery(session, delivery_id)
     check_enabled(session.get_one(WebhookEndpoint, delivery.endpoint_id))
-    now = database_now(session)
-    session.execute(update(WebhookDelivery).where(WebhookDelivery.id == delivery_id).values(
-        state="pending", tries=0,
-        next_attempt_at=case((WebhookDelivery.lease.is_not(None), WebhookDelivery.next_attempt_at),
-                             else_=func.least(WebhookDelivery.next_attempt_at, now)))
+    session.execute(
+        update(WebhookDelivery).where(WebhookDelivery.id == delivery_id, WebhookDelivery.lease.is_(None))
+        .values(state="pending", tries=0, delivered_at=None,
+                next_attempt_at=func.least(WebhookDelivery.next_attempt_at, database_now(session)))
         .execution_options(synchronize_session=False))
     wake_senders(session, delivery.project_id)
-    session.refresh(delivery)
+    session.expire(delivery)
     return queries.delivery(session, delivery_id)
 
 

@@ -25,8 +25,8 @@ STEPS = (
     "Decode the base64 after whsec_ to the key.",
     "Compute HMAC-SHA256 under the key over the id, a dot, the timestamp, a dot, and the body.",
     "Compare `v1,` and the digest in base64 with each signature, in constant time.",
-    "Answer 2xx as soon as the message is safe, and work on it afterwards: a slow answer is a failed attempt. A"
-    " webhook-id that you know already is answered the same, and passed over.",
+    "Pass over a webhook-id that you have taken before, and answer it 2xx all the same.",
+    "Answer 2xx as soon as the message is safe, and work on it afterwards: a slow answer is a failed attempt.",
 )
 LIBRARIES = (
     {"name": "openai", "use": "client.webhooks.unwrap(body, headers, secret=secret)"},
