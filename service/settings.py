@@ -29,9 +29,16 @@ def _divided(value: object) -> object:
 def _destination(value: str) -> str:
     """Raises ValueError for what is neither a network nor the name of a host."""
     if "/" in value or ":" in value:
-        ip_network(value.strip("[]"))
+        ip_network(value)
     elif not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
         raise ValueError(f"'{value}' is neither a host, as hooks.internal, nor a network, as 10.1.0.0/16")
+    return value
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    """Raises ValueError, without the secret, for what would not be used as a proxy."""
+    if value.get_secret_value() and not re.fullmatch(r"https?://[^/?#\s]+/?", value.get_secret_value()):
+        raise ValueError("must be http://host:port or https://host:port, with user:word@ before the host if need be")
     return value
 
 
@@ -135,7 +142,7 @@ class Settings(BaseSettings):
                         " http:// needs the host or the literal address.")
     webhook_ports: Ports = Field(
         (443, 8443), description="Ports of public hosts that webhooks may go to, divided by commas.")
-    webhook_proxy: SecretStr = Field(
+    webhook_proxy: Annotated[SecretStr, AfterValidator(_proxy)] = Field(
         SecretStr(""), description="Proxy that webhooks leave the house by, as http://user:word@host:port. It resolves"
                                    " the names then, and must refuse private addresses itself, as Smokescreen does.")
     webhook_timeout_seconds: float = Field(20.0, gt=0, description="Total time for one delivery, in seconds.")

@@ -120,7 +120,7 @@ def parts(url: str) -> SplitResult:
 
 
 def _check_host(host: str) -> None:
-    name = host.rstrip(".").lower()
+    name = unicodedata.normalize("NFKC", host).rstrip(".").lower()
     if any(name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES):
         raise LocalURL(f"points to '{host}', which is a local name")
     address = literal(name)

@@ -14,6 +14,8 @@ from service.kit.addresses import InvalidURL
 Network = IPv4Network | IPv6Network
 _PLAIN = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|[0-9a-f:]+", re.IGNORECASE)
 """A host as it stands in a request that was made ready: letters, digits and dots, or an IPv6 address without a zone."""
+_NUMERIC = re.compile(r"(^|\.)([0-9]+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
+"""A host whose last label is a number is an address, in whatever spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,6 @@ class Destinations:
         if self.trusts(parsed) or self._allows_literal(parsed.raw_host or ""):
             return parsed
         addresses.check_url(url, allow_private=False)
-        found = addresses.literal(parsed.raw_host or "")
-        if found is not None and str(found) != parsed.raw_host:
-            raise InvalidURL("spells an address in a way that not every reader understands alike")
         if parsed.port not in self.ports:
             raise InvalidURL("names a port other than " + " or ".join(map(str, sorted(self.ports))))
         return parsed
@@ -66,7 +65,7 @@ class Destinations:
 
     def _allows_literal(self, host: str) -> bool:
         found = addresses.literal(host)
-        return found is not None and str(found) == host and self._allows(str(found))
+        return found is not None and self._allows(str(found))
 
     def _allows(self, address: str) -> bool:
         found = ipaddress.ip_address(address)
@@ -77,7 +76,7 @@ class Destinations:
 def network(text: str) -> Network | None:
     """The network or the single address that an operator names; None for the name of a host."""
     try:
-        return ipaddress.ip_network(text.strip().strip("[]"))
+        return ipaddress.ip_network(text.strip())
     except ValueError:
         if "/" in text:
             raise
@@ -98,6 +97,7 @@ def _parsed(url: str) -> URL:
     except ValueError as malformed:
         raise InvalidURL("is not a valid URL") from malformed
     called = parsed.raw_host or ""
-    if not same or not _PLAIN.fullmatch(called) or not parsed.port:
+    if not same or not _PLAIN.fullmatch(called) or not parsed.port or (
+            _NUMERIC.search(called) and str(addresses.literal(called)) != called):
         raise InvalidURL("names its host in a way that not every reader understands alike")
     return parsed

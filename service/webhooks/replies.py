@@ -52,17 +52,24 @@ def of_answer(answer: aiohttp.ClientResponse, body: str) -> Reply:
 
 def of_trouble(trouble: BaseException, limit: float) -> Reply:
     """No answer came; `limit` is the time that there was, in seconds."""
-    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
     found = class_of(trouble)
+    return Reply(None, error=storable(_told(trouble, found, limit))[:500], error_class=found)
+
+
+def _told(trouble: BaseException, found: ErrorClass, limit: float) -> str:
+    """One line that says what went wrong, for whoever reads the delivery."""
+    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
     if found is ErrorClass.TIMEOUT:
-        told = f"No answer within {limit:g} s."
-    elif isinstance(trouble, aiohttp.ConnectionTimeoutError):
-        told = "Nobody took the connection in time."
-    elif isinstance(cause, InvalidURL):
-        told = f"The URL {cause}."
-    else:
-        told = f"{type(cause).__name__}: {cause}"
-    return Reply(None, error=storable(told)[:500], error_class=found)
+        return f"No answer within {limit:g} s."
+    if isinstance(trouble, aiohttp.ConnectionTimeoutError):
+        return "Nobody took the connection in time."
+    if isinstance(trouble, aiohttp.ClientHttpProxyError):
+        return f"The proxy of this house answered {trouble.status}."
+    if isinstance(trouble, aiohttp.ClientProxyConnectionError):
+        return "The proxy of this house could not be reached."
+    if isinstance(cause, InvalidURL):
+        return f"The URL {cause}."
+    return f"{type(cause).__name__}: {cause}"
 
 
 _CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorClass], ...] = (

@@ -59,8 +59,7 @@ class Transport:
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._destinations = destinations()
-        proxy = settings().webhook_proxy.get_secret_value()
-        self._proxy = URL(proxy) if proxy else None
+        self._proxy, self._proxy_login = _proxy()
         self._seconds = settings().webhook_timeout_seconds
         self._tls = tls or _trusted()
 
@@ -96,18 +95,28 @@ class Transport:
     async def _post(self, url: URL, body: bytes, headers: dict[str, str], until: float) -> Reply:
         """One answer. A connection that was kept may have been closed at its other end, which is no fault of either."""
         session = self._trusting if self._proxy or self._destinations.trusts(url) else self._checked
+        if url.scheme == "http":
+            headers = headers | self._proxy_login  # there is no tunnel whose request could carry it
         for remaining in reversed(range(_STALE_CONNECTIONS)):
             seen = SimpleNamespace(kept=False)
             timeout = aiohttp.ClientTimeout(total=max(0.001, until - time.perf_counter()),
                                             sock_connect=_CONNECT_SECONDS)
             try:
                 async with session.post(url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
-                                        timeout=timeout, trace_request_ctx=seen) as answer:
+                                        proxy_headers=dict(self._proxy_login), timeout=timeout,
+                                        trace_request_ctx=seen) as answer:
                     return replies.of_answer(answer, await replies.beginning(answer))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not (seen.kept and remaining):
                     raise
         raise AssertionError("unreachable")
+
+
+def _proxy() -> tuple[URL | None, dict[str, str]]:
+    """The proxy of the house and the header that logs in there; its URL keeps no login, as errors show URLs."""
+    url = URL(settings().webhook_proxy.get_secret_value())
+    login = {"proxy-authorization": aiohttp.encode_basic_auth(url.user, url.password or "")} if url.user else {}
+    return (url.with_user(None), login) if url.host else (None, {})
 
 
 def _noting_stale_connections() -> aiohttp.TraceConfig:

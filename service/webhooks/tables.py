@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from service.events.tables import Event
 from service.kit.database import Base, Positioned, Tenanted
 from service.webhooks import signatures
 
@@ -39,6 +40,13 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
     disabled_reason: Mapped[str | None]
     "What an owner is told: one sentence."
     deleted_at: Mapped[datetime | None]
+
+    @property
+    def status(self) -> str:
+        """What its owner is to know at a glance."""
+        if self.disabled_at is not None:
+            return "disabled"
+        return "enabled" if self.failing_since is None else "failing"
 
     @property
     def signing_secret(self) -> str:
@@ -83,6 +91,16 @@ class WebhookDelivery(Tenanted, Positioned, Base):
     error_class: Mapped[str | None]
     response_body: Mapped[str | None] = mapped_column(Text)
     "First 4 kB of the last answer."
+    event: Mapped[Event] = relationship(viewonly=True, lazy="raise")
+
+    @property
+    def event_type(self) -> str:
+        return self.event.type
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the next try is made; None where there is none to come, or one is being made now."""
+        return self.next_attempt_at if self.state == "pending" and self.lease is None else None
 
 
 class WebhookAttempt(Tenanted, Positioned, Base):

@@ -27,6 +27,8 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
+    "webhook_delivery_id": lambda rows: rows["webhook_deliveries"]["id"],
+    "event_id": lambda rows: rows["events"]["id"],
     "preflight_id": lambda rows: rows["preflights"]["id"],
     "model": lambda rows: rows["tuned_models"]["name"],
     "model_mapping_id": lambda rows: rows["model_mappings"]["id"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.app import create_app
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/v1/credentials/{credential_id}/webhook"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/v1/credentials/{credential_id}/webhook", "/v1/webhooks/verification"})
 """Routes that ask for no key; that of webhooks asks for a signature (tests/service/jobs/test_remote_webhooks.py)."""
 BODIES: dict[str, dict[str, Any]] = {
     "createFineTuningJob": {"model": "smollm2-135m-instruct", "training_file": "file-unknown"},

@@ -3,7 +3,8 @@
 import asyncio
 import gzip
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -11,7 +12,8 @@ from aiohttp import web
 from service.kit.addresses import ForbiddenAddress
 from service.kit.connections import CheckedResolver, resolve_early
 from service.settings import settings
-from service.webhooks.sending import Message, send
+from service.webhooks.replies import Reply
+from service.webhooks.sending import Message, Transport, send
 from tests.fixtures.receiver import Receiver
 
 
@@ -48,12 +50,39 @@ class TestSend:
         assert request.headers["webhook-id"] == "wh_1"
         assert request.headers["user-agent"].startswith("Tuneworks/")
 
-    @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 410, 500, 503])
-    def test_only_2xx_is_accepted(self, receiver: Receiver, status: int) -> None:
+    def test_the_head_that_is_kept_is_the_head_that_arrived(self, receiver: Receiver) -> None:
+        reply = asyncio.run(send(message(receiver.url)))
+        assert reply.request_headers == receiver.requests[0].headers
+        assert reply.response_headers is not None
+        assert {"date", "server"} <= set(reply.response_headers)
+
+    @pytest.mark.parametrize(("status", "found"), [
+        (301, "redirect"), (302, "redirect"), (307, "redirect"), (308, "redirect"), (304, "redirect"),
+        (400, "client_error"), (404, "client_error"), (410, "gone"), (429, "throttled"), (500, "server_error"),
+        (503, "server_error"), (599, "server_error"), (600, "malformed"), (999, "malformed")])
+    def test_only_2xx_is_accepted(self, receiver: Receiver, status: int, found: str) -> None:
         receiver.answers = [status]
         reply = asyncio.run(send(message(receiver.url)))
-        assert (reply.status, reply.accepted) == (status, False)
+        assert (reply.status, reply.accepted, reply.error_class) == (status, False, found)
         assert reply.error == f"The endpoint answered {status}."
+
+    @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 299])
+    def test_every_2xx_is(self, receiver: Receiver, status: int) -> None:
+        receiver.answers = [status]
+        reply = asyncio.run(send(message(receiver.url)))
+        assert (reply.status, reply.accepted, reply.error, reply.error_class) == (status, True, None, None)
+
+    @pytest.mark.parametrize("long", [0, 300])
+    def test_heads_are_bounded_and_storable(self, long: int) -> None:
+        async def talk() -> Reply:
+            many = b"".join(b"x-%d: %s\r\n" % (number, b"v" * long) for number in range(60))
+            async with raw_receiver([b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nx-odd: a\xffb\r\n"
+                                     + many + b"content-length: 0\r\n\r\n"]) as (url, _):
+                return await send(message(url))
+        kept = asyncio.run(talk()).response_headers or {}
+        assert (kept["set-cookie"], kept["x-odd"]) == ("a=1, b=2", "a?b")
+        assert len(kept) == (28 if long else 50)
+        assert sum(len(name) + len(value) for name, value in kept.items()) <= 8192
 
     def test_redirects_are_not_followed(self, receiver: Receiver) -> None:
         async def elsewhere(_: web.Request) -> web.Response:
@@ -88,7 +117,7 @@ class TestSend:
             return web.Response()
         receiver.answers = [never]
         reply = asyncio.run(send(message(receiver.url)))
-        assert (reply.status, reply.error) == (None, "No answer within 1 s.")
+        assert (reply.status, reply.error, reply.error_class) == (None, "No answer within 1 s.", "timeout")
 
     def test_an_answer_that_drips_counts_by_its_status(self, receiver: Receiver) -> None:
         async def drip(request: web.Request) -> web.StreamResponse:
@@ -116,17 +145,93 @@ class TestSend:
             reply = asyncio.run(send(message(url)))
         assert reply.status is None
         assert "Connect" in (reply.error or "")
+        assert reply.error_class == "connect"
+        assert reply.response_headers is None
 
-    def test_an_answer_that_is_no_http_is_an_outcome_too(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            async def talk() -> str | None:
-                loop = asyncio.get_running_loop()
-                sending = asyncio.create_task(send(message(f"http://127.0.0.1:{server.getsockname()[1]}/")))
-                connection, _ = await loop.run_in_executor(None, server.accept)
-                with connection:
-                    connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
-                    return (await sending).error
-            assert asyncio.run(talk())
+    @pytest.mark.parametrize(("answer", "found"), [
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "malformed"), (b"HTTP/1.1 abc OK\r\n\r\n", "malformed"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"v" * 100_000 + b"\r\n\r\n", "malformed"),
+        (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "malformed"), (b"HTTP/1.1 200", "reset"), (b"", "reset")])
+    def test_an_answer_that_is_no_http_is_an_outcome_too(self, answer: bytes, found: str) -> None:
+        async def talk() -> Reply:
+            async with raw_receiver([answer]) as (url, _):
+                return await send(message(url))
+        reply = asyncio.run(talk())
+        assert (reply.status, reply.error_class) == (None, found)
+
+    def test_a_receiver_that_resets_the_connection_is_an_outcome(self) -> None:
+        async def talk() -> Reply:
+            async with raw_receiver([None]) as (url, _):
+                return await send(message(url))
+        assert asyncio.run(talk()).error_class == "reset"
+
+    def test_a_body_that_breaks_off_counts_by_its_status(self) -> None:
+        async def talk() -> Reply:
+            async with raw_receiver([b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun"]) as (url, _):
+                return await send(message(url))
+        reply = asyncio.run(talk())
+        assert (reply.accepted, reply.body) == (True, "begun")
+
+
+@pytest.mark.usefixtures("private_allowed")
+class TestKeptConnections:
+    def test_a_connection_serves_the_next_message_too(self) -> None:
+        async def talk() -> tuple[list[int | None], int]:
+            async with raw_receiver([_OK, _OK], keep=True) as (url, opened), Transport() as transport:
+                return [(await transport.send(message(url))).status for _ in range(2)], len(opened)
+        assert asyncio.run(talk()) == ([200, 200], 1)
+
+    def test_one_that_the_receiver_gives_up_between_two_messages_costs_no_attempt(self) -> None:
+        async def talk() -> tuple[list[int | None], int]:
+            async with raw_receiver([_OK, b"", _OK], keep=True) as (url, opened), Transport() as transport:
+                return [(await transport.send(message(url))).status for _ in range(2)], len(opened)
+        assert asyncio.run(talk()) == ([200, 200], 2)
+
+    def test_a_new_one_that_breaks_is_not_tried_again(self) -> None:
+        async def talk() -> tuple[str | None, int]:
+            async with raw_receiver([b"", _OK]) as (url, opened), Transport() as transport:
+                return (await transport.send(message(url))).error_class, len(opened)
+        assert asyncio.run(talk()) == ("reset", 1)
+
+    def test_many_at_once_disturb_one_another_not(self, receiver: Receiver) -> None:
+        async def talk() -> list[int | None]:
+            async with Transport() as transport:
+                sent = [transport.send(message(f"{receiver.url}/{number}")) for number in range(50)]
+                return [each.status for each in await asyncio.gather(*sent)]
+        assert asyncio.run(talk()) == [200] * 50
+        assert len({each.path for each in receiver.requests}) == 50
+
+
+_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@asynccontextmanager
+async def raw_receiver(answers: list[bytes | None], *, keep: bool = False) -> AsyncIterator[tuple[str, list[int]]]:
+    """Answers requests with these bytes in turn, and hangs up after each (b"": without an answer, None: resets).
+
+    With `keep` it hangs up after an empty answer only. Yields its URL and the connections as they come.
+    """
+    opened: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(1)
+        while answers:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            answer = answers.pop(0)
+            if answer is None:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                break
+            writer.write(answer)
+            await writer.drain()
+            if not (keep and answer):
+                break
+        writer.close()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", opened
 
 
 @pytest.mark.usefixtures("public_only")

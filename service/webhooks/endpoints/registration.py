@@ -1,4 +1,4 @@
-"""HTTP face of webhooks: /v1/webhook_endpoints, wire-exact with OpenAI's SDK."""
+"""/v1/webhook_endpoints, wire-exact with OpenAI's SDK."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from service.webhooks.errors import TestNotAnswered, UnusableURL
 from service.webhooks.sending import destinations, send
 from service.webhooks.tables import WebhookEndpoint
 
-router = APIRouter(prefix="/v1", tags=["Webhooks"])
+router = APIRouter(prefix="/v1")
 EndpointID = Annotated[PlainStr, Path(max_length=256)]
 
 
@@ -46,7 +46,7 @@ def retrieve(session: ProjectSession, webhook_endpoint_id: EndpointID) -> Webhoo
              operation_id="updateWebhookEndpoint")
 async def update(caller: CurrentProject, webhook_endpoint_id: EndpointID,
                  body: schemas.EndpointUpdate) -> WebhookEndpoint:
-    """Change an endpoint's name, URL or event types; one that a 410 disabled is taken up again."""
+    """Change an endpoint's name, URL, event types or payload; changed or not, a disabled one is taken up again."""
     if body.url is not None:
         await _check(body.url)
     return await in_transaction(caller, operations.update, webhook_endpoint_id, body)
