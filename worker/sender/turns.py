@@ -113,4 +113,4 @@ class Turns:
 
     def give_back(self, held: Sequence[Due]) -> None:
         with transaction(DISPATCH) as session:
-            webhooks.give_back(session, self._clock(session), held)
+            webhooks.give_back(session, held)
