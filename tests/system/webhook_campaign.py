@@ -79,7 +79,7 @@ class Receivers:
         self.down_port = free_port()
         self.url = ""
         self._loop = asyncio.new_event_loop()
-        self._down: web.TCPSite | None = None
+        self._other: web.AppRunner | None = None
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="receivers")
@@ -97,28 +97,39 @@ class Receivers:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     async def _begin(self) -> None:
+        self._runner = await self._serve(0)
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _serve(self, port: int) -> web.AppRunner:
         app = web.Application()
         app.router.add_post("/{habit}/{number}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        return runner
 
     async def _finish(self) -> None:
         await self._runner.cleanup()
+        await self._go_down()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
     def up(self) -> None:
-        self._down = web.TCPSite(self._runner, "127.0.0.1", self.down_port)
-        self._do(self._down.start())
+        self._do(self._come_up())
 
     def down(self) -> None:
         """Nobody listens any more, and what was open is closed."""
-        assert self._down is not None
-        self._do(self._down.stop())
+        self._do(self._go_down())
+
+    async def _come_up(self) -> None:
+        self._other = await self._serve(self.down_port)
+
+    async def _go_down(self) -> None:
+        if self._other is not None:
+            await self._other.cleanup()
+            self._other = None
 
     def address(self, habit: str, number: int) -> str:
         path = f"/{HABITS.index(habit) if habit in HABITS else HEALTHY}/{number}"
@@ -139,8 +150,8 @@ class Receivers:
             return web.Response()
         if habit in {"hangs", "slow"}:
             await asyncio.sleep(60 if habit == "hangs" else _SLOW_SECONDS)
-        headers = {"location": self.url, "retry-after": "3600"} if status > 299 else {}
-        return web.Response(status=status, headers=headers)
+        headers = {302: {"location": self.url}, 429: {"retry-after": "3600"}}
+        return web.Response(status=status, headers=headers.get(status))
 
     @staticmethod
     def _status(habit: str, before: int) -> int | None:
