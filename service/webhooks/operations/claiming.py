@@ -32,15 +32,17 @@ class Due:
 
 _WAITING = """
     recursive waiting as (
-        (select endpoint_id, next_attempt_at from webhook_deliveries where state = 'pending'
+        (select endpoint_id, next_attempt_at from webhook_deliveries
+         where state = 'pending' and (lease is null or leased_until <= :now)
          order by endpoint_id, next_attempt_at limit 1)
         union all
         select following.endpoint_id, following.next_attempt_at from waiting cross join lateral (
             select endpoint_id, next_attempt_at from webhook_deliveries
-            where state = 'pending' and endpoint_id > waiting.endpoint_id
+            where state = 'pending' and (lease is null or leased_until <= :now)
+              and endpoint_id > waiting.endpoint_id
             order by endpoint_id, next_attempt_at limit 1) as following
     )"""
-"""Each endpoint that something waits for, and the earliest time of it: one look at the index for each endpoint."""
+"""Each endpoint that something waits for which nobody has, and the earliest time of it: one look at the index each."""
 
 _CLAIM = text(f"""
     with {_WAITING}, chosen as (
