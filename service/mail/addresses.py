@@ -13,9 +13,9 @@ def normal(address: str) -> str:
     """The address as mail servers take it, names of domains in Punycode. Raises InvalidAddress."""
     try:
         found = validate_email(address, check_deliverability=False, allow_smtputf8=False, allow_quoted_local=False,
-                               allow_domain_literal=False, allow_display_name=False).ascii_email
+                               allow_domain_literal=False, allow_display_name=False, strict=True).ascii_email
     except EmailNotValidError as refused:
         raise InvalidAddress(str(refused)) from None
-    if found is None or len(found) > LONGEST or not found.isascii() or not found.isprintable():
-        raise InvalidAddress("It cannot be written in ASCII.")
+    if found is None or len(found) > LONGEST or not found.isascii() or not found.isprintable() or "=?" in found:
+        raise InvalidAddress("It cannot be written as it is in a mail.")
     return found

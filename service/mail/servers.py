@@ -66,7 +66,10 @@ def _sender() -> Address:
     name, address = parseaddr(settings().mail_from)
     if not address:
         raise NotSetUp("TUNEWORKS_MAIL_FROM is not set.")
+    unusable = NotSetUp("TUNEWORKS_MAIL_FROM is no address such as `Tuneworks <tuneworks@example.com>`.")
+    if not settings().mail_from.isprintable():
+        raise unusable
     try:
         return Address(display_name=name, addr_spec=normal(address))
     except (InvalidAddress, HeaderParseError, ValueError):
-        raise NotSetUp("TUNEWORKS_MAIL_FROM is no address such as `Tuneworks <tuneworks@example.com>`.") from None
+        raise unusable from None
