@@ -13,6 +13,7 @@ from service.events.tables import Event
 from service.jobs.tables import JobEvent
 from service.kit.database import DISPATCH, database_now, mend_streams, transaction
 from service.kit.identifiers import new_id
+from service.mail import operations as mail
 from service.settings import settings
 from service.webhooks import operations as webhooks
 from service.webhooks.operations import Composed, Due, Ended
@@ -22,7 +23,7 @@ from service.webhooks.tables import WebhookEndpoint
 _log = logging.getLogger(__name__)
 Clock = Callable[[Session], datetime]
 Planner = Callable[[Session, Sequence[str]], None]
-PLANNERS: tuple[Planner, ...] = ()
+PLANNERS: tuple[Planner, ...] = (mail.plan,)
 """Who else plans from events, in the transaction that tells them; each is given the ids of those just told."""
 EVENTS_AT_ONCE = 500
 _STREAMED = (Event.__tablename__, JobEvent.__tablename__)
