@@ -3,32 +3,19 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field
-from pydantic_core import PydanticKnownError
+from pydantic import AliasChoices, Field
 
-from service.events.types import EventType
+from service.events.naming import EventName, EventNames
 from service.kit.schemas import Answer, PlainStr, Request, Timestamp
 
-_KNOWN = tuple(each.value for each in EventType)
-
-
-def _known(value: str) -> str:
-    if value not in _KNOWN:
-        raise PydanticKnownError("literal_error", {"expected": ", ".join(f"'{each}'" for each in _KNOWN)})
-    return value
-
-
-def _distinct(values: list[str]) -> list[str]:
-    return list(dict.fromkeys(values))
-
-
-EventName = Annotated[PlainStr, AfterValidator(_known), Field(json_schema_extra={"enum": list(_KNOWN)})]
-EventNames = Annotated[list[EventName], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
 Name = Annotated[PlainStr, Field(min_length=1, max_length=256)]
 URL = Annotated[PlainStr, Field(min_length=1, max_length=2048)]
 Payload = Annotated[Literal["thin", "full"], Field(description=(
     "What `data` of an event is: `thin`, the subject's id, or `full`, also what the event tells of it. Not a field of"
     " OpenAI's."))]
+Kind = Annotated[Literal["webhook", "slack"], Field(description=(
+    "What is sent: `webhook`, signed events, or `slack`, the messages that Slack and what is compatible with it take at"
+    " an incoming webhook; `payload` is then of no account. Not a field of OpenAI's."))]
 State = Literal["pending", "delivered", "failed"]
 LATEST = 253_402_300_799
 """The last second of the year 9999, which is as far as dates reach."""
@@ -50,6 +37,7 @@ class EndpointCreate(Request):
     url: URL
     event_types: EventNames
     payload: Payload = "thin"
+    kind: Kind = "webhook"
 
 
 class EndpointUpdate(Request):
@@ -59,6 +47,7 @@ class EndpointUpdate(Request):
     url: URL | None = None
     event_types: EventNames | None = None
     payload: Payload | None = None
+    kind: Kind | None = None
 
 
 class SecretRotate(Request):
@@ -76,6 +65,7 @@ class Endpoint(Answer):
     url: str
     event_types: list[str]
     payload: str
+    kind: str
     created_at: Timestamp
     updated_at: Timestamp
     status: Literal["enabled", "failing", "disabled"]

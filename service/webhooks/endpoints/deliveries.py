@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from service.events.naming import EventName
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
 from service.tenants.access import ProjectSession
@@ -23,7 +24,7 @@ Moment = Annotated[int | None, Query(ge=0, le=LATEST)]
 
 
 def _filters(state: Annotated[schemas.State | None, Query()] = None,
-             event_type: Annotated[list[schemas.EventName] | None, Query(
+             event_type: Annotated[list[EventName] | None, Query(
                  max_length=100, description="May be given several times.")] = None,
              error_class: Annotated[ErrorClass | None, Query(description="Of the last attempt.")] = None,
              since: Annotated[Moment, Query(description="Planned in this second, Unix time, or later.")] = None,

@@ -46,7 +46,7 @@ def retrieve(session: ProjectSession, webhook_endpoint_id: EndpointID) -> Webhoo
              operation_id="updateWebhookEndpoint")
 async def update(caller: CurrentProject, webhook_endpoint_id: EndpointID,
                  body: schemas.EndpointUpdate) -> WebhookEndpoint:
-    """Change an endpoint's name, URL, event types or payload; changed or not, a disabled one is taken up again."""
+    """Change an endpoint's name, URL, event types, payload or kind; a disabled one is taken up again in any case."""
     if body.url is not None:
         await _check(body.url)
     return await in_transaction(caller, operations.update, webhook_endpoint_id, body)

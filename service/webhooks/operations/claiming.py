@@ -63,8 +63,8 @@ _CLAIM = text(f"""
         update webhook_deliveries set lease = :lease, next_attempt_at = :until
         where id in (select id from picked) returning id, project_id, endpoint_id, event_id, tries
     )
-    select taken.*, event.type, event.subject, event.sequence, event.created_at, endpoint.kind, endpoint.payload,
-           endpoint.updated_at
+    select taken.id, :lease, taken.project_id, taken.endpoint_id, taken.event_id, taken.tries, event.type,
+           event.subject, event.sequence, event.created_at, endpoint.kind, endpoint.payload, endpoint.updated_at
     from taken join events event on event.id = taken.event_id
     join webhook_endpoints endpoint on endpoint.id = taken.endpoint_id
 """)  # noqa: S608 - no value of anybody's in it
@@ -78,8 +78,7 @@ def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta,
     """
     rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": room,
                                     "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values())})
-    return [Due(row.id, lease, row.project_id, row.endpoint_id, row.event_id, row.tries, row.type, row.subject,
-                row.sequence, row.created_at, row.kind, row.payload, row.updated_at) for row in rows]
+    return [Due(*row) for row in rows]
 
 
 _GIVE_BACK = text("""

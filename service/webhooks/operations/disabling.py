@@ -1,6 +1,7 @@
 """Takes an endpoint out of service in the open: told at the endpoint, at what waited for it, and by an event."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -33,5 +34,10 @@ def disable(session: Session, endpoint_id: str, reason: str, *, now: datetime) -
     session.execute(_FAIL, {"endpoint": endpoint_id, "class": ErrorClass.ENDPOINT_DISABLED.value,
                             "error": f"The endpoint was disabled. {reason}"})
     events.append(session, EventType.ENDPOINT_DISABLED, endpoint.id, project_id=endpoint.project_id, data={
-        "name": endpoint.name, "url": endpoint.url, "reason": reason})
+        "name": endpoint.name, "url": _told(endpoint), "reason": reason})
     return True
+
+
+def _told(endpoint: WebhookEndpoint) -> str:
+    """A chat's URL is a secret, which whoever has it can write there with; others are told of its host."""
+    return endpoint.url if endpoint.kind == "webhook" else f"https://{urlsplit(endpoint.url).hostname}/…"

@@ -20,7 +20,7 @@ _TAKEN_UP_AGAIN: dict[str, Any] = dict.fromkeys(("failing_since", "last_failure_
 def create(session: Session, project_id: str, body: schemas.EndpointCreate) -> WebhookEndpoint:
     """A new endpoint with a fresh signing key; its URL has been checked by the caller."""
     endpoint = WebhookEndpoint(id=new_id("we_"), project_id=project_id, name=body.name, url=body.url,
-                               event_types=body.event_types, payload=body.payload,
+                               event_types=body.event_types, payload=body.payload, kind=body.kind,
                                secret=signatures.new_secret())
     session.add(endpoint)
     session.flush()
