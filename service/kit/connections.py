@@ -20,7 +20,7 @@ from service.kit.destinations import Destinations
 Check = Callable[[str], None]
 """Raises ForbiddenAddress for an address that must not be dialled."""
 _RESOLVE_SECONDS = 5.0
-_THREADS = 64
+_THREADS = 128
 _MOST_ADDRESSES = 16
 
 

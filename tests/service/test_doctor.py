@@ -232,3 +232,12 @@ class TestMachine:
         assert machine.webhooks().verdict is Verdict.OK
         configure(WEBHOOK_ALLOW_PRIVATE="true")
         assert machine.webhooks().verdict is Verdict.WARN
+
+    def test_what_webhooks_may_reach_besides(self, configure: Configure) -> None:
+        configure(WEBHOOK_ALLOW_PRIVATE="false", WEBHOOK_ALLOW="hooks.internal,10.1.0.0/16",
+                  WEBHOOK_PROXY="http://house:word@proxy:3128")
+        told = machine.webhooks()
+        assert told.verdict is Verdict.OK
+        assert "hooks.internal, 10.1.0.0/16" in str(told)
+        assert "proxy" in str(told)
+        assert "word" not in str(told)

@@ -223,6 +223,27 @@ class TestReplay:
         deliver()
         assert states(tenant) == ["delivered"]
 
+    def test_a_request_that_is_repeated_under_its_key_sends_nothing_twice(
+            self, tenant: Tenant, receiver: Receiver, deliver: Deliver) -> None:
+        endpoint_id = register(tenant, receiver.url)["id"]
+        happen(tenant)
+        deliver()
+        for path, body in ((f"/v1/webhook_endpoints/{endpoint_id}/replay", {"since": 0, "state": "all"}),
+                           (f"/v1/webhook_deliveries/{ids(receiver)[0]}/resend", None)):
+            receiver.requests = []
+            first, second = (self._ask(tenant, path, body, deliver) for _ in range(2))
+            assert second.headers["idempotent-replayed"] == "true"
+            assert first.json()["object"] == second.json()["object"]
+            assert first.json().get("queued") == second.json().get("queued")
+            assert len(receiver.requests) == 1
+
+    @staticmethod
+    def _ask(tenant: Tenant, path: str, body: Any, deliver: Deliver) -> Any:
+        answer = tenant.client.post(path, json=body, headers={"idempotency-key": path[-30:]})
+        assert answer.status_code == 200, answer.text
+        deliver()
+        return answer
+
     def test_another_tenants_events_are_none_of_it(self, tenant: Tenant, stranger: Tenant, receiver: Receiver,
                                                    deliver: Deliver) -> None:
         happen(stranger)
