@@ -11,6 +11,7 @@ from service.chat.gateway import Gateway
 from service.chat.passing import Passing
 from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
+from service.events import endpoints as events
 from service.files import endpoints as files
 from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     credentials.router,
     imports.router,
     usage.router,
+    events.router,
     webhooks.router,
     tenants.router,
     health.router,
@@ -64,6 +66,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
+    ("Events", "What happened in a project, as a list and as it happens. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
