@@ -12,13 +12,17 @@ from service.chat.passing import Passing
 from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
 from service.events import endpoints as events
+from service.events.operations import CHANNEL as EVENTS
 from service.files import endpoints as files
 from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
+from service.jobs.operations.transitions import CHANNEL as JOB_LINES
 from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
+from service.kit.streams.hub import Hub
+from service.kit.streams.stopping import stop_with_server
 from service.settings import settings
 from service.tenants import endpoints as tenants
 from service.usage import endpoints as usage
@@ -82,7 +86,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch_parent()
     keyring.warm()
     app.state.gateway, app.state.passing = Gateway(), Passing()
+    app.state.streams = Hub([EVENTS, JOB_LINES])
+    stop_with_server(app.state.streams)
     yield
+    await app.state.streams.close()
     await app.state.gateway.close()
     await app.state.passing.close()
     engine().dispose()

@@ -5,11 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from service.events import queries, schemas, tables
+from service.events import following, queries, schemas, tables
 from service.events.queries import Wanted
 from service.kit.pagination import After, page_of
 from service.kit.schemas import PlainStr
-from service.tenants.access import ProjectSession
+from service.kit.streams import asking
+from service.kit.streams.answering import EventStream
+from service.kit.streams.hub import Follower
+from service.tenants.access import CurrentProject, ProjectSession, StreamReader, in_transaction
 
 router = APIRouter(prefix="/v1/events", tags=["Events"])
 EventID = Annotated[PlainStr, Path(max_length=256, description="Id of the event: evt_…")]
@@ -44,6 +47,19 @@ def list_events(session: ProjectSession, chosen: WantedEvents, after: After = No
     """List the project's events, newest first."""
     rows, more = queries.events(session, chosen, after=after, limit=limit)
     return page_of(rows, has_more=more)
+
+
+@router.get("/stream", operation_id="streamEvents", response_class=EventStream, responses=asking.DESCRIBED)
+async def stream(caller: CurrentProject, reader: StreamReader, hub: asking.Streams, chosen: WantedEvents,
+                 last_id: asking.LastEventID = None, begin: asking.Begin = "now") -> EventStream:
+    """Follow the project's events as server-sent events: `event` is the type, `data` the event, `id` its id.
+
+    A client that comes back with the last id it got misses nothing and gets nothing twice. Frames without data keep
+    that id fresh, so that this holds before the first event too. Comments come every 15 seconds.
+    """
+    cursor = await in_transaction(caller, following.start, last_id=last_id, begin=begin)
+    follower = Follower(reader, cursor, lambda line: chosen.covers(line.about))
+    return EventStream(hub, following.source(caller.project_id), follower)
 
 
 @router.get("/{event_id}", response_model=schemas.Event, operation_id="retrieveEvent")
