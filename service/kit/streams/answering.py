@@ -34,8 +34,8 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, source: Source, follower: Follower) -> None:
-        self.status_code = 200
+    def __init__(self, hub: Hub, source: Source, follower: Follower, status_code: int = 200) -> None:
+        self.status_code = status_code
         self.background = None
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
         self._hub = hub

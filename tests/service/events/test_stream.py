@@ -82,7 +82,7 @@ def test_an_event_comes_as_the_list_shows_it(home: Home) -> None:
 
 def test_a_stream_begins_now_or_with_all_that_is_kept(home: Home) -> None:
     old = [home.tell(f"ftjob-{number}") for number in range(450)]
-    with home.follow(**{"from": "beginning"}) as stream:
+    with home.follow(begin="beginning") as stream:
         assert ids(stream, 450) == old
         new = home.tell()
         assert ids(stream, 1) == [new]
@@ -238,7 +238,8 @@ def test_a_client_that_takes_nothing_is_dropped(home: Home, live_api: str, monke
 
 def stream_of_one_more(home: Home) -> int:
     with home.follow() as stream:
-        return stream.answer.status
+        status: int = stream.answer.status
+    return status
 
 
 def test_a_project_has_so_many_streams_and_no_more(home: Home, live_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +277,7 @@ def test_a_stream_ends_with_its_time_and_says_where_to_go_on(home: Home, monkeyp
     monkeypatch.setenv("TUNEWORKS_STREAM_SECONDS", "0.1")
     settings.cache_clear()
     told = home.tell()
-    with home.follow(**{"from": "beginning"}) as stream:
+    with home.follow(begin="beginning") as stream:
         assert [each.id for each in stream] == [told]
     assert stream.comments[-1].startswith("as long as streams last")
     missed = home.tell()

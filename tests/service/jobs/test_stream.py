@@ -72,7 +72,7 @@ def test_the_log_of_a_job_that_ended_is_told_and_done(tenant: Tenant, live_api: 
 
 def test_the_end_waits_for_lines_that_wait_for_an_older_transaction(tenant: Tenant, live_api: str) -> None:
     job_id = make_job(tenant, JobStatus.RUNNING)
-    with opened(live_api, path(job_id), tenant.key, **{"from": "now"}) as stream:
+    with opened(live_api, path(job_id), tenant.key, begin="now") as stream:
         with transaction(tenant.scope) as older:
             older.execute(text("select pg_current_xact_id()"))
             move(tenant, job_id, JobStatus.CANCELLED)
