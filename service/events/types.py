@@ -104,7 +104,7 @@ DESCRIPTIONS: Mapping[EventType, Description] = {
     EventType.CREDENTIAL_RECOVERED: Description(
         "A credential that failed is accepted again.", "the credential", _CREDENTIAL),
     EventType.MODEL_RETIRING: Description(
-        "The end of a tuned model's base model draws near: 90, 30, 7 days or one before it.", "the tuned model, by name",
+        "The end of a tuned model's base model draws near.", "the tuned model, by name",
         {"base_model": "what it was tuned from", "provider": "who trained it", "shutdown_date": "such as 2027-01-14",
          "notice_days": "which of the notices this is", "days_left": "until then",
          "fine_tuning_job_id": "the job that made it", "successor": "what calls of it are mapped to, or null"}),
