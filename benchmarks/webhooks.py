@@ -17,7 +17,7 @@ import uvloop
 from sqlalchemy import insert, text
 
 from benchmarks.report import ROUNDS, Line, percentile, show
-from benchmarks.scratch import Scratch, process, scratch, server
+from benchmarks.scratch import process, scratch, server
 from service import commands
 from service.events import operations as events
 from service.events.tables import Event
@@ -95,7 +95,7 @@ async def bare(url: str, requests: int) -> float:
 
 # -- the sender ------------------------------------------------------------------------------------------------
 
-def prepare(house: Scratch, url: str) -> list[str]:
+def prepare(url: str) -> list[str]:
     """Projects with one endpoint each; their ids."""
     projects = []
     with transaction(NOBODY) as session:
@@ -138,7 +138,7 @@ def forget() -> None:
     """The next round begins as this one did."""
     with transaction(DISPATCH) as session:
         for table in ("webhook_attempts", "webhook_deliveries", "events"):
-            session.execute(text(f"delete from {table}"))  # noqa: S608 - a name of ours
+            session.execute(text(f"delete from {table}"))
 
 
 def sent(projects: Sequence[str]) -> tuple[float, float, float]:
@@ -176,10 +176,10 @@ def delays(projects: Sequence[str]) -> list[float]:
 
 
 def main() -> None:
-    with scratch() as house:
+    with scratch():
         adopt(webhook_allow_private="true")
         with server(sink, path="/") as (url, _):
-            projects = prepare(house, url)
+            projects = prepare(url)
             asyncio.run(bare(url, _BARE_REQUESTS // 10))
             rounds = [(asyncio.run(bare(url, _BARE_REQUESTS)), uvloop.run(bare(url, _BARE_REQUESTS)), sent(projects))
                       for _ in range(ROUNDS)]

@@ -9,9 +9,11 @@ from service.imports import tables as imports
 from service.jobs import tables as jobs
 from service.kit import idempotency, work
 from service.kit.database import Base
+from service.mail import tables as mail
 from service.tenants import tables as tenants
 from service.usage import tables as usage
 from service.webhooks import tables as webhooks
 
-SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, imports, webhooks, usage, work, idempotency)
+SLICES = (tenants, events, files, datasets, credentials, catalog, jobs, imports, webhooks, mail, usage, work,
+          idempotency)
 metadata = Base.metadata

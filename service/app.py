@@ -18,6 +18,7 @@ from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
+from service.mail import endpoints as mail
 from service.settings import settings
 from service.tenants import endpoints as tenants
 from service.usage import endpoints as usage
@@ -33,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     imports.router,
     usage.router,
     webhooks.router,
+    mail.router,
     tenants.router,
     health.router,
 )
@@ -65,6 +67,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
+    ("Notifications", "Mail to people when something has happened. Not in OpenAI's API."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
     ("Service accounts", "Who a project's keys belong to. With an admin key."),
     ("Project API keys", "The keys of a project, without their secrets. With an admin key."),

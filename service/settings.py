@@ -152,6 +152,19 @@ class Settings(BaseSettings):
     events_days: int = Field(
         30, ge=1, description="Events, and what became of their deliveries, are kept for so many days.")
 
+    # -- mail ------------------------------------------------------------------------------------------
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="The mail server: smtp://user:password@host:587 (STARTTLS), smtps://… (TLS from the"
+                                   " start) or smtp+plain://… (in the clear, for a relay on this machine). Empty: no"
+                                   " mail is sent.")
+    mail_from: str = Field(
+        "", description="Who writes, such as `Tuneworks <tuneworks@example.com>`. Links in mails begin with the"
+                        " public_url.")
+    smtp_timeout_seconds: float = Field(
+        20.0, gt=0, description="How long a mail server may be silent, in seconds.")
+    smtp_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that certify the mail server; by default those of the system.")
+
     # -- other servers, and the keys to them -----------------------------------------------------------
     remote_allow_private: bool = Field(
         default=False, description="Let credentials name http:// and loopback or private addresses (development, or a"

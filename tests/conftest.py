@@ -5,6 +5,7 @@ import pytest
 pytest_plugins = [
     "tests.fixtures.database", "tests.fixtures.api", "tests.fixtures.broker", "tests.fixtures.receiver",
     "tests.fixtures.server", "tests.fixtures.whole_house", "tests.fixtures.catalog", "tests.fixtures.remote",
+    "tests.fixtures.mail",
 ]
 
 

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _LONGEST_CAUSE = 2000
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.credentials", "worker.tasks.datasets", "worker.tasks.files",
                    "worker.tasks.idempotency", "worker.tasks.imports", "worker.tasks.jobs", "worker.tasks.machines",
-                   "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.remote",
+                   "worker.tasks.mail", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.remote",
                    "worker.tasks.remote_sweeping", "worker.tasks.retirement", "worker.tasks.reviews",
                    "worker.tasks.versions")
 Handler = Callable[["Running"], timedelta | None]

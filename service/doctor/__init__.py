@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "sender": database.sender,
     "workers": parts.workers,
     "webhooks": machine.webhooks,
+    "mail": parts.mail_server,
 }
 
 

@@ -3,8 +3,10 @@
 import http.client
 import json
 import secrets
+import smtplib
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import redis
@@ -15,6 +17,7 @@ from service.embedded.health import host_answers
 from service.kit.errors import Unavailable
 from service.kit.storage import ObjectMissing, ObjectStore
 from service.kit.work import Queue
+from service.mail import sending as mail
 from service.settings import NO_CHAT, child_environment, settings
 
 _SECONDS = 4.0
@@ -80,6 +83,21 @@ def chat_server() -> Result:
     if status == http.client.SERVICE_UNAVAILABLE:
         return warn(f"{place} is still loading models", "Wait a little.")
     return ok(place) if status == http.client.OK else warn(f"{place} answers {status}", advice)
+
+
+def mail_server() -> Result:
+    """Greets it as before a mail, and sends none."""
+    if not settings().smtp_url.get_secret_value():
+        return ok("none: TUNEWORKS_SMTP_URL is not set, so nobody can subscribe to mail")
+    try:
+        found = mail.server()
+        mail.probe(replace(found, timeout=min(found.timeout, _SECONDS)))
+    except mail.NotSetUp as unset:
+        return fail(str(unset), "Set it, or unset TUNEWORKS_SMTP_URL.")
+    except (smtplib.SMTPException, OSError, ValueError) as problem:
+        return fail(f"{found.place}: {mail.in_words(problem)}", "Correct TUNEWORKS_SMTP_URL or the server; mail waits"
+                    " for three days.")
+    return ok(f"{found.place} takes mail from {found.sender.addr_spec}")
 
 
 def workers() -> Result:

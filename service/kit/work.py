@@ -56,6 +56,8 @@ class Work(StrEnum):
     IMPORT_ESTATE = "imports.run"
     ANNOUNCE_RETIREMENT = "catalog.announce_retirement"
     FORGET_KEY = "idempotency.forget"
+    GATHER_MAIL = "mail.gather"
+    SEND_MAIL = "mail.send"
 
     @property
     def queue(self) -> Queue:
@@ -86,6 +88,8 @@ _QUEUES = {
     Work.IMPORT_ESTATE: Queue.IO,
     Work.ANNOUNCE_RETIREMENT: Queue.IO,
     Work.FORGET_KEY: Queue.IO,
+    Work.GATHER_MAIL: Queue.IO,
+    Work.SEND_MAIL: Queue.IO,
 }
 
 

@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 from yarl import URL
 
-from service.kit.connections import connector
+from service.kit.connections import connector, went_over_kept
 from service.kit.destinations import Destinations
 from service.settings import settings
 from service.webhooks import replies
@@ -87,7 +87,7 @@ class Transport:
         way = connector(allow_private=trusting, check=self._destinations.check_address, limit=0, ssl=self._tls,
                         keepalive_timeout=_KEPT_ALIVE_SECONDS)
         return aiohttp.ClientSession(connector=way, trust_env=False, auto_decompress=False,
-                                     cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_noting_stale_connections()])
+                                     cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, message: Message) -> Reply:
         """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
@@ -123,16 +123,16 @@ class Transport:
         if way.url.scheme == "http":
             headers = headers | self._proxy_login  # there is no tunnel whose request could carry it
         for remaining in reversed(range(_STALE_CONNECTIONS)):
-            seen = SimpleNamespace(kept=False)
+            went_over_kept.set(False)
             timeout = aiohttp.ClientTimeout(total=max(0.001, until - time.perf_counter()),
                                             sock_connect=_CONNECT_SECONDS)
             try:
                 async with way.session.post(
                         way.url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
-                        proxy_headers=dict(self._proxy_login), timeout=timeout, trace_request_ctx=seen) as answer:
+                        proxy_headers=dict(self._proxy_login), timeout=timeout) as answer:
                     return replies.of_answer(answer, await replies.beginning(answer))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not (seen.kept and remaining):
+                if not (went_over_kept.get() and remaining):
                     raise
         raise AssertionError("unreachable")
 
@@ -142,15 +142,6 @@ def _proxy() -> tuple[URL | None, dict[str, str]]:
     url = URL(settings().webhook_proxy.get_secret_value())
     login = {"proxy-authorization": aiohttp.encode_basic_auth(url.user, url.password or "")} if url.user else {}
     return (url.with_user(None), login) if url.host else (None, {})
-
-
-def _noting_stale_connections() -> aiohttp.TraceConfig:
-    """Notes at a request's SimpleNamespace that it went over a connection which was open before."""
-    async def note(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionReuseconnParams) -> None:
-        context.trace_request_ctx.kept = True
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(note)
-    return tracing
 
 
 @cache

@@ -87,7 +87,7 @@ _RECORD = text("""
         order by delivery.id for update of delivery
     ), written as (
         update webhook_deliveries delivery set
-            attempts = attempts + 1, tries = tries + 1, lease = null, state = ended.state,
+            attempts = attempts + 1, tries = tries + 1, lease = null, leased_until = null, state = ended.state,
             next_attempt_at = ended.next, delivered_at = case when ended.state = 'delivered' then :now end,
             status_code = ended.status, latency_ms = ended.latency, error = ended.error, error_class = ended.class,
             response_body = ended.body

@@ -12,6 +12,7 @@ from worker.tasks import (
     datasets,
     files,
     idempotency,
+    mail,
     preflights,
     previews,
     remote,
@@ -27,6 +28,7 @@ HANDLED = {Work.VALIDATE_FILE: datasets.validate, Work.ANALYSE_SEGMENT: datasets
            Work.PREPARE_REVIEW: reviews.prepare, Work.PREFLIGHT: preflights.preflight,
            Work.ANNOUNCE_RETIREMENT: retirement.announce, Work.FORGET_KEY: idempotency.forget,
            Work.CHECK_CREDENTIAL: credentials.check, Work.SUBMIT_JOB: remote.submit, Work.FOLLOW_JOB: remote.follow,
+           Work.GATHER_MAIL: mail.gather, Work.SEND_MAIL: mail.deliver,
            Work.SWEEP_CREDENTIAL: remote_sweeping.sweep}
 
 
