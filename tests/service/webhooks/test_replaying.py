@@ -1,5 +1,6 @@
 """Sending again: one delivery, or a span of time; what is on its way already is left alone, and ids stay."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -159,6 +160,22 @@ class TestReplay:
         sent = [request.body.decode() for request in receiver.requests]
         assert [sum(event_id in body for body in sent) for event_id in (early, late, unheard)] == [1, 2, 0]
         assert len(set(ids(receiver))) == 2
+
+    def test_what_was_missed_while_disabled_comes_without_what_was_delivered(
+            self, tenant: Tenant, receiver: Receiver, deliver: Deliver) -> None:
+        receiver.answers = [200, 410]
+        endpoint_id = register(tenant, receiver.url)["id"]
+        events = []
+        for _ in range(3):
+            events.append(happen(tenant))
+            deliver()
+        tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={})
+        receiver.answers, receiver.requests = [200], []
+        assert replay(tenant, endpoint_id, dry_run=True)["matched"] == 1
+        assert replay(tenant, endpoint_id, state="undelivered")["queued"] == 2
+        deliver()
+        sent = [json.loads(request.body)["id"] for request in receiver.requests]
+        assert sorted(sent) == sorted(events[1:])
 
     def test_events_that_senders_have_not_come_to_are_left_to_them(self, tenant: Tenant, receiver: Receiver,
                                                                    deliver: Deliver) -> None:
