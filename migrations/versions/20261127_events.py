@@ -67,6 +67,8 @@ def _endpoints() -> None:
 def _deliveries() -> None:
     op.add_column('webhook_deliveries', sa.Column('tries', sa.Integer(), server_default=sa.text('0'), nullable=False))
     op.add_column('webhook_deliveries', sa.Column('lease', sa.String(), nullable=True))
+    op.add_column('webhook_deliveries', sa.Column('leased_until', sa.DateTime(timezone=True), nullable=True))
+    op.execute('alter table webhook_deliveries set (fillfactor = 70)')  # room for leases beside what they are of
     op.add_column('webhook_deliveries', sa.Column('error_class', sa.String(), nullable=True))
     op.create_index(op.f('ix_webhook_deliveries_event_id'), 'webhook_deliveries', ['event_id'], unique=False)
     op.create_index('ix_webhook_deliveries_due', 'webhook_deliveries', ['endpoint_id', 'next_attempt_at'],
@@ -141,7 +143,8 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_webhook_deliveries_event_id'), table_name='webhook_deliveries')
     op.drop_index('ix_webhook_deliveries_due', table_name='webhook_deliveries',
                   postgresql_where=sa.text("state = 'pending'"))
-    for name in ('tries', 'lease', 'error_class'):
+    op.execute('alter table webhook_deliveries reset (fillfactor)')
+    for name in ('tries', 'lease', 'leased_until', 'error_class'):
         op.drop_column('webhook_deliveries', name)
     for name in ('kind', 'payload'):
         op.drop_constraint(op.f(f'ck_webhook_endpoints_{name}'), 'webhook_endpoints', type_='check')

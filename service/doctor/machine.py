@@ -65,7 +65,9 @@ def webhooks() -> Result:
     if settings().webhook_allow_private:
         return warn("private and loopback addresses are allowed",
                     "Right for one machine; in a network unset TUNEWORKS_WEBHOOK_ALLOW_PRIVATE.")
-    return ok("public https addresses only")
+    allowed = ", ".join(settings().webhook_allow)
+    way = ", by the house's proxy" if settings().webhook_proxy.get_secret_value() else ""
+    return ok(f"public https addresses{f', and {allowed}' if allowed else ' only'}{way}")
 
 
 def _existing(path: Path) -> Path:

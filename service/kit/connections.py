@@ -5,11 +5,14 @@ import errno
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 from service.kit import addresses
 from service.kit.destinations import Destinations
@@ -17,7 +20,7 @@ from service.kit.destinations import Destinations
 Check = Callable[[str], None]
 """Raises ForbiddenAddress for an address that must not be dialled."""
 _RESOLVE_SECONDS = 5.0
-_THREADS = 64
+_THREADS = 128
 _MOST_ADDRESSES = 16
 
 
@@ -76,6 +79,25 @@ def _look_up(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return list(dict.fromkeys(named))
 
 
+went_over_kept: ContextVar[bool] = ContextVar("went_over_kept", default=False)
+"""Whether the request that this task made last went over a connection that had served one before."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells of each request whether its connection is a new one; aiohttp's tracing does too, at a tenth of its time."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._served: WeakSet[Any] = WeakSet()
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: Any,
+                      timeout: aiohttp.ClientTimeout) -> Connection:  # noqa: ASYNC109 - aiohttp's own form
+        connection = await super().connect(req, traces, timeout)
+        went_over_kept.set(connection.protocol in self._served)
+        self._served.add(connection.protocol)
+        return connection
+
+
 def connector(*, allow_private: bool, check: Check = addresses.check, **options: Any) -> aiohttp.TCPConnector:
     """For an aiohttp session; `options` go to its TCPConnector. A connection serves one request unless they say so.
 
@@ -83,14 +105,14 @@ def connector(*, allow_private: bool, check: Check = addresses.check, **options:
     """
     chosen: dict[str, Any] = {"use_dns_cache": False, "force_close": "keepalive_timeout" not in options, **options}
     if allow_private:
-        return aiohttp.TCPConnector(resolver=CheckedResolver(_anything), **chosen)
+        return _Connector(resolver=CheckedResolver(_anything), **chosen)
 
     def checked_socket(info: tuple[Any, ...]) -> socket.socket:
         """The last gate: whatever led here, the address that is about to be dialled is looked at."""
         family, kind, protocol, _, address = info
         check(address[0])
         return socket.socket(family, kind, protocol)
-    return aiohttp.TCPConnector(resolver=CheckedResolver(check), socket_factory=checked_socket, **chosen)
+    return _Connector(resolver=CheckedResolver(check), socket_factory=checked_socket, **chosen)
 
 
 def _anything(_: str) -> None:

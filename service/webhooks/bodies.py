@@ -1,29 +1,46 @@
 """What is sent of an event: the same bytes at every try."""
 
 import json
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from service.events.sentences import line, sentence, title
-from service.events.tables import Event
 from service.webhooks.tables import WebhookEndpoint
 
 _LONGEST = 3000
 """Slack's limit for the text of a section, in characters."""
+_written = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def body(event: Event, endpoint: WebhookEndpoint) -> bytes:
+class Happened(Protocol):
+    """What is read of an event: the row, or what a sender may know of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+
+
+def body(event: Happened, endpoint: WebhookEndpoint) -> bytes:
     """The event as this endpoint wants it: its subject's id, all that is known of it, or a message for a chat."""
     told = _chat(event) if endpoint.kind == "slack" else _event(event, full=endpoint.payload == "full")
-    return json.dumps(told, separators=(",", ":")).encode()
+    return _written(told).encode()
 
 
-def _event(event: Event, *, full: bool) -> dict[str, Any]:
+def _event(event: Happened, *, full: bool) -> dict[str, Any]:
     return {"id": event.id, "object": "event", "type": event.type, "created_at": int(event.created_at.timestamp()),
             "sequence": event.sequence, "data": event.data if full else {"id": event.subject}}
 
 
-def _chat(event: Event) -> dict[str, Any]:
+def _chat(event: Happened) -> dict[str, Any]:
     """As Slack takes it, and what speaks its language. Nothing in it is markup, whatever things are named."""
     told = sentence(event.type, event.subject, event.data)
     at = f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -64,7 +64,7 @@ class Wanted:
         if self.since is not None:
             yield WebhookDelivery.created_at >= self.since
         if self.until is not None:
-            yield WebhookDelivery.created_at < self.until + timedelta(seconds=1)
+            yield WebhookDelivery.created_at <= self.until
 
 
 def deliveries(session: Session, wanted: Wanted, *, after: str | None,
@@ -121,7 +121,7 @@ def stats(session: Session, endpoint_id: str) -> schemas.Stats:
     known = endpoint(session, endpoint_id)
     since = database_now(session) - timedelta(days=1)
     states = session.execute(select(WebhookDelivery.state, func.count()).group_by(WebhookDelivery.state)
-                             .where(WebhookDelivery.endpoint_id == known.id)).tuples()
+                             .where(WebhookDelivery.endpoint_id == known.id))
     lately = session.execute(_LATELY, {"endpoint": known.id, "since": since}).one()
     counts = dict.fromkeys(("pending", "delivered", "failed"), 0) | dict(states.all())
     return schemas.Stats(webhook_endpoint_id=known.id, deliveries=schemas.Counts(**counts), since=since,

@@ -1,5 +1,6 @@
 """Wire shapes of webhook endpoints, and of what was delivered to them."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
@@ -19,6 +20,16 @@ State = Literal["pending", "delivered", "failed"]
 LATEST = 253_402_300_799
 """The last second of the year 9999, which is as far as dates reach."""
 Moment = Annotated[int, Field(ge=0, le=LATEST)]
+
+
+def beginning(second: int) -> datetime:
+    """When a second of Unix time begins."""
+    return datetime.fromtimestamp(second, UTC)
+
+
+def end(second: int) -> datetime:
+    """When it ends, to the microsecond."""
+    return beginning(second).replace(microsecond=999_999)
 
 
 class EndpointCreate(Request):

@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 from yarl import URL
 
-from service.kit.connections import connector
+from service.kit.connections import connector, went_over_kept
 from service.kit.destinations import Destinations
 from service.settings import settings
 from service.webhooks import replies
@@ -25,6 +25,7 @@ from service.webhooks.replies import Reply
 USER_AGENT = "Tuneworks/1.0 (webhooks)"
 _CONNECT_SECONDS = 5.0
 _KEPT_ALIVE_SECONDS = 15.0
+_KNOWN_URLS = 10_000
 _STALE_CONNECTIONS = 3
 """So many connections that the receiver closed while they were idle are passed over before an attempt has failed."""
 
@@ -51,6 +52,15 @@ async def send(message: Message) -> Reply:
         return await transport.send(message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A URL that may be called, the host that its requests name, and the session that they go by."""
+
+    url: URL
+    host: str
+    session: aiohttp.ClientSession
+
+
 class Transport:
     """One sender's way out: `async with Transport() as transport`, then `await transport.send(message)`.
 
@@ -61,6 +71,7 @@ class Transport:
         self._destinations = destinations()
         self._proxy, self._proxy_login = _proxy()
         self._seconds = settings().webhook_timeout_seconds
+        self._ways: dict[str, _Way] = {}
         self._tls = tls or _trusted()
 
     async def __aenter__(self) -> Self:
@@ -76,7 +87,7 @@ class Transport:
         way = connector(allow_private=trusting, check=self._destinations.check_address, limit=0, ssl=self._tls,
                         keepalive_timeout=_KEPT_ALIVE_SECONDS)
         return aiohttp.ClientSession(connector=way, trust_env=False, auto_decompress=False,
-                                     cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_noting_stale_connections()])
+                                     cookie_jar=aiohttp.DummyCookieJar())
 
     async def send(self, message: Message) -> Reply:
         """POST the message once and wait for the answer's beginning; never raises for what the receiver does."""
@@ -84,30 +95,44 @@ class Transport:
         headers = {**message.headers, "content-type": "application/json", "user-agent": USER_AGENT, "accept": "*/*",
                    "accept-encoding": "identity", "content-length": str(len(message.body))}
         try:
-            url = self._destinations.check_url(message.url)
-            headers["host"] = url.host_port_subcomponent or ""
-            reply = await self._post(url, message.body, headers, started + self._seconds)
+            way = self._way(message.url)
+            headers["host"] = way.host
+            reply = await self._post(way, message.body, headers, started + self._seconds)
         except (aiohttp.ClientError, OSError, ValueError) as trouble:  # TimeoutError is an OSError
             reply = replies.of_trouble(trouble, self._seconds)
         return replace(reply, started_at=started_at, request_headers=headers,
                        latency_ms=round((time.perf_counter() - started) * 1000))
 
-    async def _post(self, url: URL, body: bytes, headers: dict[str, str], until: float) -> Reply:
+    def _way(self, url: str) -> "_Way":
+        """What a URL's look says of it, which does not change; its addresses are looked at as often as they are asked.
+
+        Raises InvalidURL.
+        """
+        found = self._ways.get(url)
+        if found is None:
+            checked = self._destinations.check_url(url)
+            trusting = bool(self._proxy) or self._destinations.trusts(checked)
+            if len(self._ways) >= _KNOWN_URLS:
+                self._ways.clear()
+            found = self._ways[url] = _Way(checked, checked.host_port_subcomponent or "",
+                                           self._trusting if trusting else self._checked)
+        return found
+
+    async def _post(self, way: "_Way", body: bytes, headers: dict[str, str], until: float) -> Reply:
         """One answer. A connection that was kept may have been closed at its other end, which is no fault of either."""
-        session = self._trusting if self._proxy or self._destinations.trusts(url) else self._checked
-        if url.scheme == "http":
+        if way.url.scheme == "http":
             headers = headers | self._proxy_login  # there is no tunnel whose request could carry it
         for remaining in reversed(range(_STALE_CONNECTIONS)):
-            seen = SimpleNamespace(kept=False)
+            went_over_kept.set(False)
             timeout = aiohttp.ClientTimeout(total=max(0.001, until - time.perf_counter()),
                                             sock_connect=_CONNECT_SECONDS)
             try:
-                async with session.post(url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
-                                        proxy_headers=dict(self._proxy_login), timeout=timeout,
-                                        trace_request_ctx=seen) as answer:
+                async with way.session.post(
+                        way.url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy,
+                        proxy_headers=dict(self._proxy_login), timeout=timeout) as answer:
                     return replies.of_answer(answer, await replies.beginning(answer))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not (seen.kept and remaining):
+                if not (went_over_kept.get() and remaining):
                     raise
         raise AssertionError("unreachable")
 
@@ -117,15 +142,6 @@ def _proxy() -> tuple[URL | None, dict[str, str]]:
     url = URL(settings().webhook_proxy.get_secret_value())
     login = {"proxy-authorization": aiohttp.encode_basic_auth(url.user, url.password or "")} if url.user else {}
     return (url.with_user(None), login) if url.host else (None, {})
-
-
-def _noting_stale_connections() -> aiohttp.TraceConfig:
-    """Notes at a request's SimpleNamespace that it went over a connection which was open before."""
-    async def note(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionReuseconnParams) -> None:
-        context.trace_request_ctx.kept = True
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(note)
-    return tracing
 
 
 @cache

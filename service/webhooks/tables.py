@@ -81,9 +81,10 @@ class WebhookDelivery(Tenanted, Positioned, Base):
     tries: Mapped[int] = mapped_column(server_default=text("0"))
     "Those of the schedule's present run; a resend begins it anew."
     next_attempt_at: Mapped[datetime | None]
-    "While a sender has it: when its lease ends."
+    "When it is due, or has been since; null when it has ended."
     lease: Mapped[str | None]
-    "The sender's turn that it belongs to now, until `next_attempt_at`."
+    "The sender's turn that it belongs to now, until `leased_until`: neither is indexed, so that claims are cheap."
+    leased_until: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
     latency_ms: Mapped[int | None]

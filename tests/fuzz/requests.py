@@ -16,7 +16,7 @@ LEARNED = {"file": "file_id", "upload": "upload_id", "fine_tuning.job": "fine_tu
            "webhook_endpoint": "webhook_endpoint_id", "organization.project": "project_id",
            "organization.project.service_account": "service_account_id", "organization.admin_api_key": "key_id",
            "organization.project.service_account.api_key": "api_key_id", "dataset": "dataset_id",
-           "fine_tuning.preflight": "preflight_id"}
+           "fine_tuning.preflight": "preflight_id", "webhook_delivery": "webhook_delivery_id", "event": "event_id"}
 """The path parameter that an answer's id belongs to, by the answer's `object`."""
 _KEPT_IDS = 4
 _KEPT_PLACES = 12
@@ -44,7 +44,7 @@ class Ids:
             self.learn(answer.get(inner))
         if answer.get("object") == "list" and isinstance(answer.get("data"), list):
             for each in answer["data"][:2]:
-                if isinstance(each, dict) and str(each.get("object")).startswith("dataset"):
+                if isinstance(each, dict) and str(each.get("object")).startswith(("dataset", "webhook_del", "event")):
                     self.learn(each)  # not projects or keys: those that the roles live by must stay out of reach
         self.learn_place(answer)
         parameter = LEARNED.get(str(answer.get("object")))

@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createChatCompletion": {"model": "ft:unknown", "messages": [{"role": "user", "content": "Hi"}]},
     "createDatasetVersion": {"source": {"type": "file", "file_id": "file-unknown"}},
     "previewDatasetSource": {"source": {"type": "file", "file_id": "file-unknown"}},
+    "replayWebhookEndpoint": {"since": 0},
     "createWebhookEndpoint": {"name": "ops", "url": "https://example.com/",
                               "event_types": ["fine_tuning.job.succeeded"]},
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from sqlalchemy import text
 
 from service import doctor
 from service.doctor import Verdict, database, machine, parts
@@ -15,9 +16,12 @@ from service.doctor.findings import Result, ok
 from service.embedded import health
 from service.embedded.postgres import EmbeddedPostgres
 from service.kit import database as kit_database
+from service.kit.database import DISPATCH, database_now, transaction
 from service.settings import settings
+from service.webhooks import operations as webhooks
 from tests.fixtures.api import Tenant
 from tests.worker.poller.attempts import change, live
+from tests.worker.sender.driving import happen, register
 from worker import relay
 from worker.poller import loop as polling
 from worker.sender import loop as sending
@@ -139,6 +143,29 @@ class TestDatabase:
             change(tenant, ids[:1], next_poll_at="now() - interval '11 minutes'")
             assert database.poller().verdict is Verdict.FAIL
 
+    def test_sender(self, tenant: Tenant) -> None:
+        assert database.sender().verdict is Verdict.FAIL
+        url = settings().database_url.get_secret_value()
+        with psycopg.connect(url, application_name="tuneworks sender"):
+            endpoint_id = register(tenant, "https://example.com/")["id"]
+            happen(tenant)
+            with transaction(DISPATCH) as session:
+                webhooks.plan(session, database_now(session), most=10)
+            sound = database.sender()
+            assert (sound.verdict, sound.found) == (Verdict.OK, "1 connected, 1 deliveries to be made")
+            self._make(tenant, endpoint_id, failing_since="now() - interval '2 days'")
+            assert "1 endpoints have failed for more than a day" in database.sender().found
+            self._make(tenant, endpoint_id, failing_since="null")
+            with transaction(tenant.scope) as session:
+                session.execute(text("update webhook_deliveries set next_attempt_at = now() - interval '11 minutes'"))
+            assert database.sender().verdict is Verdict.FAIL
+
+    @staticmethod
+    def _make(tenant: Tenant, endpoint_id: str, *, failing_since: str) -> None:
+        with transaction(tenant.scope) as session:
+            session.execute(text(f"update webhook_endpoints set failing_since = {failing_since} where id = :id"),
+                            {"id": endpoint_id})
+
     def test_names_of_relays_pollers_and_senders_are_the_ones_they_use(self) -> None:
         assert (health.RELAY_APPLICATION, health.POLLER_APPLICATION, health.SENDER_APPLICATION) == (
             relay.APPLICATION_NAME, polling.APPLICATION_NAME, sending.APPLICATION_NAME)
@@ -205,3 +232,12 @@ class TestMachine:
         assert machine.webhooks().verdict is Verdict.OK
         configure(WEBHOOK_ALLOW_PRIVATE="true")
         assert machine.webhooks().verdict is Verdict.WARN
+
+    def test_what_webhooks_may_reach_besides(self, configure: Configure) -> None:
+        configure(WEBHOOK_ALLOW_PRIVATE="false", WEBHOOK_ALLOW="hooks.internal,10.1.0.0/16",
+                  WEBHOOK_PROXY="http://house:word@proxy:3128")
+        told = machine.webhooks()
+        assert told.verdict is Verdict.OK
+        assert "hooks.internal, 10.1.0.0/16" in str(told)
+        assert "proxy" in str(told)
+        assert "word" not in str(told)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -64,17 +65,17 @@ class Sender:
             while not self._stopping.is_set():
                 try:
                     await presence.tell()
-                    more = await self._turn(transport)
+                    told, _ = await self._turn(transport)
                     self._outage.over()
                 except (DBAPIError, PoolTimeout, OSError) as trouble:
                     await self._pause(self._outage.wait(trouble))
                 else:
-                    await self._wait(0.0 if more else _SWEEP_SECONDS)
+                    await self._wait(0.0 if told == EVENTS_AT_ONCE else _SWEEP_SECONDS)
             await self._end()
 
     async def settle(self, transport: Transport) -> None:
         """Turn until nothing is under way and nothing is due, for whoever holds the clock."""
-        while await self._turn(transport) or self._under_way or self._ended:
+        while any(await self._turn(transport)) or self._under_way or self._ended:
             if self._under_way and not self._ended:
                 await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
 
@@ -90,26 +91,27 @@ class Sender:
             await asyncio.sleep(_GATHER_SECONDS)
         self._something.clear()
 
-    async def _turn(self, transport: Transport) -> bool:
-        """Whether there is more to do at once."""
-        await self._record()
-        told = await self._plan()
-        await self._claim(transport)
-        await self._tidy()
-        return told == EVENTS_AT_ONCE
+    async def _turn(self, transport: Transport) -> tuple[int, int]:
+        """How many events were told, and how many attempts written down; that is done beside the rest."""
+        recording = asyncio.create_task(self._record())
+        try:
+            told = await self._plan()
+            await self._claim(transport)
+            await self._tidy()
+        finally:
+            recorded = await recording
+        return told, recorded
 
-    async def _record(self) -> None:
+    async def _record(self) -> int:
         ended, self._ended = self._ended, []
         if not ended:
-            return
+            return 0
         try:
-            now = await asyncio.to_thread(self._turns.record, ended)
+            await asyncio.to_thread(self._turns.record, ended)
         except BaseException:
             self._ended = [*ended, *self._ended]
             raise
-        for each in ended:
-            if not each.ours:
-                self._breakers.note(each.due.endpoint_id, each.reply, now)
+        return len(ended)
 
     async def _plan(self) -> int:
         try:
@@ -125,25 +127,24 @@ class Sender:
         if room <= 0:
             return
         held = Counter(due.endpoint_id for due, _ in self._under_way.values())
-        held.update(each.due.endpoint_id for each in self._ended)  # theirs until it is written down
         claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), room=room)
         for each in claimed.composed:
-            self._begin(each, transport)
+            self._begin(each, claimed.now, transport)
 
     def _room(self) -> int:
         slow_since = asyncio.get_running_loop().time() - _SLOW_SECONDS
         quick = sum(began > slow_since for _, began in self._under_way.values())
-        return min(_QUICK_AT_ONCE - quick, _AT_ONCE - len(self._under_way)) - len(self._ended)
+        return min(_QUICK_AT_ONCE - quick, _AT_ONCE - len(self._under_way))
 
-    def _begin(self, composed: Composed, transport: Transport) -> None:
+    def _begin(self, composed: Composed, now: datetime, transport: Transport) -> None:
         if composed.message is None:
             self._note(Ended(composed.due, Reply(None, error=composed.fault), ours=True))
             return
-        task = asyncio.create_task(self._send(composed, transport))
+        task = asyncio.create_task(self._send(composed, now, transport))
         self._under_way[task] = composed.due, asyncio.get_running_loop().time()
         task.add_done_callback(self._under_way.pop)
 
-    async def _send(self, composed: Composed, transport: Transport) -> None:
+    async def _send(self, composed: Composed, now: datetime, transport: Transport) -> None:
         assert composed.message is not None
         try:
             reply = await transport.send(composed.message)
@@ -152,6 +153,7 @@ class Sender:
             self._note(Ended(composed.due, Reply(None, error=f"It could not be sent: {type(trouble).__name__}."),
                              ours=True))
         else:
+            self._breakers.note(composed.due.endpoint_id, reply, now + timedelta(milliseconds=reply.latency_ms))
             self._note(Ended(composed.due, reply))
 
     def _note(self, ended: Ended) -> None:

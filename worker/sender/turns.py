@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.events.tables import Event
@@ -81,17 +82,20 @@ class Turns:
         """Write all of it down, one by one if it must be; returns when that was. Raises DBAPIError in an outage."""
         try:
             return self._record(ended)
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, PoolTimeout):
             raise
-        except DBAPIError:
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, it would come again with each turn
             if len(ended) == 1:
-                return self._record_bare(ended[0])
-            _log.exception("attempts cannot be written down together; each is now by itself")
+                return self._record_bare(ended[0], type(trouble).__name__)
+            _log.warning("attempts cannot be written down together, so each is by itself: %s", type(trouble).__name__)
         return [self.record([each]) for each in ended][-1]
 
-    def _record_bare(self, ended: Ended) -> datetime:
-        """An attempt that Postgres refuses is kept without what was said: it must not be made for ever."""
-        _log.exception("the attempt of %s cannot be written down as it was", ended.due.id)
+    def _record_bare(self, ended: Ended, why: str) -> datetime:
+        """An attempt that Postgres refuses is kept without what was said: it must not be made for ever.
+
+        The log names no more than the kind of trouble: its message may quote what was said.
+        """
+        _log.error("the attempt of %s cannot be written down as it was: %s", ended.due.id, why)
         bare = Reply(ended.reply.status, error=ended.reply.error and "What came of it could not be kept.",
                      error_class=ended.reply.error_class, latency_ms=ended.reply.latency_ms)
         return self._record([replace(ended, reply=bare)])
@@ -114,4 +118,4 @@ class Turns:
 
     def give_back(self, held: Sequence[Due]) -> None:
         with transaction(DISPATCH) as session:
-            webhooks.give_back(session, self._clock(session), held)
+            webhooks.give_back(session, held)

@@ -1,7 +1,6 @@
 """What was delivered and what was not: /v1/webhook_deliveries, and the lists of an endpoint's and an event's."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -14,7 +13,7 @@ from service.webhooks import queries, schemas
 from service.webhooks.endpoints.registration import EndpointID
 from service.webhooks.outcomes import ErrorClass
 from service.webhooks.queries import Wanted
-from service.webhooks.schemas import LATEST
+from service.webhooks.schemas import LATEST, beginning, end
 from service.webhooks.tables import WebhookDelivery
 
 router = APIRouter(prefix="/v1")
@@ -30,12 +29,8 @@ def _filters(state: Annotated[schemas.State | None, Query()] = None,
              error_class: Annotated[ErrorClass | None, Query(description="Of the last attempt.")] = None,
              since: Annotated[Moment, Query(description="Planned in this second, Unix time, or later.")] = None,
              until: Annotated[Moment, Query(description="Planned in this second or earlier.")] = None) -> Wanted:
-    return Wanted(state=state, event_types=event_type or (), error_class=error_class, since=_moment(since),
-                  until=_moment(until))
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return Wanted(state=state, event_types=event_type or (), error_class=error_class,
+                  since=None if since is None else beginning(since), until=None if until is None else end(until))
 
 
 Filters = Annotated[Wanted, Depends(_filters)]

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter
 
+from service.kit.repetitions import OnceOnly
+from service.kit.schemas import Request
 from service.tenants.access import ProjectSession
 from service.webhooks import queries, schemas
 from service.webhooks.endpoints.deliveries import DeliveryID
@@ -14,23 +16,26 @@ router = APIRouter(prefix="/v1")
 
 @router.post("/webhook_deliveries/{webhook_delivery_id}/resend", response_model=schemas.Delivery,
              operation_id="resendWebhookDelivery")
-def resend(session: ProjectSession, webhook_delivery_id: DeliveryID) -> WebhookDelivery:
+def resend(session: ProjectSession, webhook_delivery_id: DeliveryID, once: OnceOnly) -> WebhookDelivery:
     """Deliver once more, at once, under the same webhook-id: what failed, what waits and what was delivered.
 
     The schedule of tries begins anew. Asked twice while the delivery waits, it is sent once. Not in OpenAI's API.
     """
-    return resending.resend(session, webhook_delivery_id)
+    return once.do(session, Request(), lambda: resending.resend(session, webhook_delivery_id),
+                   remember=lambda made: {"id": made.id}, recall=lambda made: queries.delivery(session, made["id"]))
 
 
 @router.post("/webhook_endpoints/{webhook_endpoint_id}/replay", response_model=schemas.Replay,
              operation_id="replayWebhookEndpoint")
-def replay(session: ProjectSession, webhook_endpoint_id: EndpointID, body: schemas.ReplayCreate) -> schemas.Replay:
+def replay(session: ProjectSession, webhook_endpoint_id: EndpointID, body: schemas.ReplayCreate,
+           once: OnceOnly) -> schemas.Replay:
     """Deliver once more what happened since a time: all that was given up, or everything, missed events too.
 
     One request queues up to 10,000 deliveries, the oldest events first, and tells whether there is more. What is on
     its way already is not counted and not sent twice. Not in OpenAI's API.
     """
-    return replaying.replay(session, webhook_endpoint_id, body)
+    return once.do(session, body, lambda: replaying.replay(session, webhook_endpoint_id, body),
+                   remember=lambda made: made.model_dump(mode="json"), recall=schemas.Replay.model_validate)
 
 
 @router.get("/webhook_endpoints/{webhook_endpoint_id}/stats", response_model=schemas.Stats,

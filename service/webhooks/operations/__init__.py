@@ -2,7 +2,7 @@
 
     event, untold ──plan──▶ pending ──claim──▶ pending, leased ──record──▶ delivered
                                ▲                     │ │                    failed      tries spent, 410, or no endpoint
-                               │                     │ └── next_attempt_at: the schedule's next time, lease gone
+                               │                     │ └── the schedule says when again
                                └── the lease ran out ┘
 
 Time that decides anything is handed in as `now`; nothing here looks at a clock, apart from the verbs

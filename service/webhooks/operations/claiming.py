@@ -1,8 +1,8 @@
 """Takes deliveries whose time has come, for the time of a lease; several senders share what is there."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from service.webhooks.outcomes import ErrorClass
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """One delivery that is this sender's until its lease ends, with what may be known of it outside its project."""
 
     id: str
@@ -32,39 +31,40 @@ class Due:
 
 _WAITING = """
     recursive waiting as (
-        (select endpoint_id, next_attempt_at from webhook_deliveries where state = 'pending'
+        (select endpoint_id, next_attempt_at from webhook_deliveries
+         where state = 'pending' and (lease is null or leased_until <= :now)
          order by endpoint_id, next_attempt_at limit 1)
         union all
         select following.endpoint_id, following.next_attempt_at from waiting cross join lateral (
             select endpoint_id, next_attempt_at from webhook_deliveries
-            where state = 'pending' and endpoint_id > waiting.endpoint_id
+            where state = 'pending' and (lease is null or leased_until <= :now)
+              and endpoint_id > waiting.endpoint_id
             order by endpoint_id, next_attempt_at limit 1) as following
     )"""
-"""Each endpoint that something waits for, and the earliest time of it: one look at the index for each endpoint."""
+"""Each endpoint that something waits for which nobody has, and the earliest time of it: one look at the index each."""
 
 _CLAIM = text(f"""
     with {_WAITING}, chosen as (
-        select waiting.endpoint_id, coalesce(here.room, :room_each) as room
+        select waiting.endpoint_id, least(
+            coalesce(here.room, :room_each), greatest(1, ceil(cast(:room as float8) / count(*) over ()))::int) as room
         from waiting join webhook_endpoints endpoint on endpoint.id = waiting.endpoint_id
         left join unnest(cast(:known as text[]), cast(:rooms as int[])) as here (id, room) on here.id = endpoint.id
         where waiting.next_attempt_at <= :now and coalesce(here.room, :room_each) > 0
           and endpoint.deleted_at is null and endpoint.disabled_at is null
-        order by waiting.next_attempt_at limit :room
-    ), due as materialized (
-        select ready.id, chosen.endpoint_id, ready.next_attempt_at from chosen cross join lateral (
-            select id, next_attempt_at from webhook_deliveries delivery
+        order by waiting.next_attempt_at
+    ), picked as materialized (
+        select ready.id from chosen cross join lateral (
+            select id from webhook_deliveries delivery
             where delivery.endpoint_id = chosen.endpoint_id and state = 'pending' and next_attempt_at <= :now
+              and (lease is null or leased_until <= :now)
             order by next_attempt_at limit chosen.room for update skip locked) as ready
-    ), picked as (
-        select id from (select id, next_attempt_at, row_number() over (
-            partition by endpoint_id order by next_attempt_at) as turn from due) as numbered
-        order by turn, next_attempt_at limit :room
+        limit :room
     ), taken as (
-        update webhook_deliveries set lease = :lease, next_attempt_at = :until
+        update webhook_deliveries set lease = :lease, leased_until = :until
         where id in (select id from picked) returning id, project_id, endpoint_id, event_id, tries
     )
-    select taken.*, event.type, event.subject, event.sequence, event.created_at, endpoint.kind, endpoint.payload,
-           endpoint.updated_at
+    select taken.id, :lease, taken.project_id, taken.endpoint_id, taken.event_id, taken.tries, event.type,
+           event.subject, event.sequence, event.created_at, endpoint.kind, endpoint.payload, endpoint.updated_at
     from taken join events event on event.id = taken.event_id
     join webhook_endpoints endpoint on endpoint.id = taken.endpoint_id
 """)  # noqa: S608 - no value of anybody's in it
@@ -72,18 +72,18 @@ _CLAIM = text(f"""
 
 def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta, room: int, room_each: int,
           rooms: Mapping[str, int]) -> Sequence[Due]:
-    """Take up to `room` deliveries that are due, everybody's first one before anybody's second, the oldest first.
+    """Take up to `room` deliveries that are due, of the endpoints that have waited longest first.
 
-    Of one endpoint at most `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone now.
+    Of one endpoint at most `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone now; and
+    no more than its share of `room`, so that everybody gets one before anybody gets a second.
     """
     rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": room,
                                     "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values())})
-    return [Due(row.id, lease, row.project_id, row.endpoint_id, row.event_id, row.tries, row.type, row.subject,
-                row.sequence, row.created_at, row.kind, row.payload, row.updated_at) for row in rows]
+    return [Due._make(row) for row in rows]
 
 
 _GIVE_BACK = text("""
-    update webhook_deliveries set lease = null, next_attempt_at = :now where id in (
+    update webhook_deliveries set lease = null, leased_until = null where id in (
         select delivery.id from webhook_deliveries delivery
         join unnest(cast(:ids as text[]), cast(:leases as text[])) as mine (id, lease)
             on mine.id = delivery.id and mine.lease = delivery.lease
@@ -91,10 +91,10 @@ _GIVE_BACK = text("""
 """)
 
 
-def give_back(session: Session, now: datetime, held: Collection[Due]) -> None:
+def give_back(session: Session, held: Collection[Due]) -> None:
     """These were not come to, or not to their end: they are due at once, for whoever is there."""
     if held:
-        session.execute(_GIVE_BACK, {"now": now, "ids": [each.id for each in held],
+        session.execute(_GIVE_BACK, {"ids": [each.id for each in held],
                                      "leases": [each.lease for each in held]})
 
 
@@ -105,10 +105,10 @@ _EXPEL = text(f"""
         where endpoint.deleted_at is not null or endpoint.disabled_at is not null
     ), left_over as (
         select delivery.id, closed.deleted from webhook_deliveries delivery join closed on closed.id = endpoint_id
-        where state = 'pending' and (lease is null or next_attempt_at <= :now)
+        where state = 'pending' and (lease is null or leased_until <= :now)
         limit :most for update of delivery skip locked
     )
-    update webhook_deliveries delivery set state = 'failed', next_attempt_at = null, lease = null,
+    update webhook_deliveries delivery set state = 'failed', next_attempt_at = null, lease = null, leased_until = null,
         error = case when deleted then 'The endpoint was deleted.' else 'The endpoint is disabled.' end,
         error_class = case when deleted then :on_deleted else :on_disabled end
     from left_over where left_over.id = delivery.id

@@ -1,10 +1,10 @@
 """Writes down how attempts ended, many at once: the attempt, what becomes of its delivery, how its endpoint does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ FAILS_FOR = timedelta(days=5)
 _FORGIVEN_AFTER = timedelta(hours=48)
 """A failure so long after the last one begins anew: nothing is known of the time between."""
 _GONE = "It answered 410 Gone: it wants nothing more."
+_written = msgspec.json.Encoder().encode
 _FAILED_FOR_DAYS = f"All deliveries to it have failed for {FAILS_FOR.days} days."
 
 
@@ -39,7 +40,7 @@ def record(session: Session, ended: Sequence[Ended], now: datetime) -> None:
     Rows are locked in one order, whoever records: endpoints, then deliveries, each by their ids.
     """
     spent = _note_health(session, ended, now)
-    session.execute(_RECORD, _columns(ended, now))
+    session.execute(_RECORD, {"now": now, "ended": _written([_row(each, now) for each in ended]).decode()})
     gone = {each.due.endpoint_id: each.due.project_id for each in ended if each.reply.error_class is ErrorClass.GONE}
     for endpoint_id, project_id in sorted((spent | gone).items()):
         with within(session, Scope.project(project_id)):
@@ -77,19 +78,16 @@ def _note_health(session: Session, ended: Sequence[Ended], now: datetime) -> dic
 
 _RECORD = text("""
     with ended as (
-        select * from unnest(
-            cast(:ids as text[]), cast(:leases as text[]), cast(:states as text[]), cast(:nexts as timestamptz[]),
-            cast(:statuses as int[]), cast(:latencies as int[]), cast(:errors as text[]), cast(:classes as text[]),
-            cast(:bodies as text[]), cast(:starts as timestamptz[]), cast(:requests as text[]),
-            cast(:responses as text[]))
-        as ended (id, lease, state, next, status, latency, error, class, body, start, request, response)
+        select * from jsonb_to_recordset(cast(:ended as jsonb)) as ended (
+            id text, lease text, state text, next timestamptz, status int, latency int, error text, class text,
+            body text, start timestamptz, request jsonb, response jsonb)
     ), held as (
         select delivery.id from webhook_deliveries delivery
         join ended on ended.id = delivery.id and ended.lease = delivery.lease
         order by delivery.id for update of delivery
     ), written as (
         update webhook_deliveries delivery set
-            attempts = attempts + 1, tries = tries + 1, lease = null, state = ended.state,
+            attempts = attempts + 1, tries = tries + 1, lease = null, leased_until = null, state = ended.state,
             next_attempt_at = ended.next, delivered_at = case when ended.state = 'delivered' then :now end,
             status_code = ended.status, latency_ms = ended.latency, error = ended.error, error_class = ended.class,
             response_body = ended.body
@@ -99,25 +97,34 @@ _RECORD = text("""
     insert into webhook_attempts (id, project_id, delivery_id, number, started_at, status_code, latency_ms, error,
                                   error_class, request_headers, response_headers, response_body)
     select 'wha_' || replace(gen_random_uuid()::text, '-', ''), written.project_id, written.id, written.attempts,
-           ended.start, ended.status, ended.latency, ended.error, ended.class, cast(ended.request as jsonb),
-           cast(ended.response as jsonb), ended.body
+           ended.start, ended.status, ended.latency, ended.error, ended.class, ended.request,
+           ended.response, ended.body
     from written join ended on ended.id = written.id
 """)
 
 
-def _columns(ended: Sequence[Ended], now: datetime) -> dict[str, object]:
-    outcomes = [_outcome(each, now) for each in ended]
-    replies = [each.reply for each in ended]
-    return {
-        "now": now, "ids": [each.due.id for each in ended], "leases": [each.due.lease for each in ended],
-        "states": [state for state, _ in outcomes], "nexts": [next_ for _, next_ in outcomes],
-        "statuses": [reply.status for reply in replies], "latencies": [reply.latency_ms for reply in replies],
-        "errors": [reply.error for reply in replies],
-        "classes": [reply.error_class.value if reply.error_class else None for reply in replies],
-        "bodies": [reply.body for reply in replies], "starts": [reply.started_at for reply in replies],
-        "requests": [json.dumps(reply.request_headers) for reply in replies],
-        "responses": [None if reply.response_headers is None else json.dumps(reply.response_headers)
-                      for reply in replies]}
+class _Row(msgspec.Struct):
+    """One attempt as the statement takes it."""
+
+    id: str
+    lease: str
+    state: str
+    next: datetime | None
+    status: int | None
+    latency: int
+    error: str | None
+    class_: str | None = msgspec.field(name="class")
+    body: str
+    start: datetime
+    request: dict[str, str]
+    response: dict[str, str] | None
+
+
+def _row(ended: Ended, now: datetime) -> _Row:
+    reply = ended.reply
+    state, next_ = _outcome(ended, now)
+    return _Row(ended.due.id, ended.due.lease, state, next_, reply.status, reply.latency_ms, reply.error,
+                reply.error_class, reply.body, reply.started_at, reply.request_headers, reply.response_headers)
 
 
 def _outcome(ended: Ended, now: datetime) -> tuple[str, datetime | None]:

@@ -1,7 +1,7 @@
 """Delivers to an endpoint once more what happened in a span of time; so many of it in one transaction, and no more."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -21,7 +21,7 @@ _CHOSEN = """
     from events event left join webhook_deliveries delivery
         on delivery.project_id = event.project_id and delivery.event_id = event.id and delivery.endpoint_id = :endpoint
     where event.project_id = :project and event.position > :after
-        and event.created_at >= :since and event.created_at < :until
+        and event.created_at >= :since and event.created_at <= :until
         and (cast(:types as text[]) is null or event.type = any(:types))
         and (delivery.state = 'failed' or :all and (
             delivery.state = 'delivered'
@@ -67,14 +67,11 @@ def replay(session: Session, endpoint_id: str, body: schemas.ReplayCreate) -> sc
 def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCreate, now: datetime) -> dict[str, Any]:
     if body.until is not None and body.until < body.since:
         raise BackwardsRange
-    until = now if body.until is None else _moment(body.until) + timedelta(seconds=1)
-    return {"project": endpoint.project_id, "endpoint": endpoint.id, "since": _moment(body.since), "until": until,
+    until = now if body.until is None else schemas.end(body.until)
+    return {"project": endpoint.project_id, "endpoint": endpoint.id,
+            "since": schemas.beginning(body.since), "until": until,
             "types": body.event_types, "subscribed": endpoint.event_types, "all": body.state == "all",
             "after": queries.event_position(session, body.after) if body.after is not None else 0}
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _queue(session: Session, endpoint: WebhookEndpoint, page: Sequence[Any], now: datetime) -> int:

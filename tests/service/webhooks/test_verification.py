@@ -1,7 +1,7 @@
 """The code that receivers are shown takes what it must take and refuses the rest, in every language, as ours does."""
 
 import base64
-import datetime
+import datetime as dt
 import json
 import shutil
 import subprocess
@@ -30,7 +30,9 @@ _NODE = """
 import { readFileSync } from "node:fs";
 const { verify } = await import(process.argv[1]);
 console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map((given) => {
-  const headers = { "webhook-id": given.id, "webhook-timestamp": given.timestamp, "webhook-signature": given.signature };
+  const headers = {
+    "webhook-id": given.id, "webhook-timestamp": given.timestamp, "webhook-signature": given.signature,
+  };
   try { verify(given.secret, headers, Buffer.from(given.body), given.now); return true; } catch { return false; }
 })));
 """
@@ -154,9 +156,9 @@ class TestVectors:
 
     @staticmethod
     def _set_clocks(now: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        class Fixed(datetime.datetime):
+        class Fixed(dt.datetime):
             @classmethod
-            def now(cls, tz: datetime.tzinfo | None = None) -> "Fixed":
+            def now(cls, tz: dt.tzinfo | None = None) -> "Fixed":
                 return cls.fromtimestamp(now, tz)
         monkeypatch.setattr(time, "time", lambda: now)
         for module in (standardwebhooks.webhooks, svix.webhooks):
