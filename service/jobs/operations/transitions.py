@@ -9,22 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.catalog import mappings
-from service.events import operations as events
-from service.events.types import EventType
 from service.jobs import queries
 from service.jobs.errors import InvalidTransition, JobNotFound
+from service.jobs.operations import telling
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, JobEvent
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
-
-_PUBLIC = {
-    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
-    JobStatus.FAILED: EventType.JOB_FAILED,
-    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +87,7 @@ def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: b
         enqueue(session, work, job.id, project_id=job.project_id)
     if to is JobStatus.SUCCEEDED and job.answers_for is not None:
         map_now(session, job)
-    if to in _PUBLIC:
-        events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
+    telling.moved(session, job)
     return job
 
 
