@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,11 @@ from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
+
+
+CHANNEL = "tuneworks_job_events"
+"""The NOTIFY channel that wakes streams when a transaction with new lines of a log commits; says the job."""
+_ANNOUNCE = text("select pg_notify(:channel, :job)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ def _append(session: Session, rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(JobEvent).on_conflict_do_nothing(
             index_elements=[JobEvent.project_id, JobEvent.job_id, JobEvent.key]), rows)
+        session.execute(_ANNOUNCE, [{"channel": CHANNEL, "job": job_id} for job_id in {row["job_id"] for row in rows}])
 
 
 def transition(session: Session, job_id: str, to: JobStatus, *, because: Line) -> Job:
