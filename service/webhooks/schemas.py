@@ -211,7 +211,7 @@ class Stats(Answer):
     deliveries: Counts
     """All that are kept, by state."""
     since: Timestamp
-    """A day ago: when the time begins that the rest tells of, up to its last 100,000 attempts."""
+    """A day ago: when the time begins that the rest tells of, looking at the last 10,000 deliveries."""
     attempts: int
     error_classes: dict[str, int]
     """Attempts that failed, by why they did."""
