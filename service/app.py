@@ -11,13 +11,18 @@ from service.chat.gateway import Gateway
 from service.chat.passing import Passing
 from service.credentials import endpoints as credentials
 from service.datasets import endpoints as datasets
+from service.events import endpoints as events
+from service.events.operations import CHANNEL as EVENTS
 from service.files import endpoints as files
 from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
+from service.jobs.operations.transitions import CHANNEL as JOB_LINES
 from service.kit import documentation, health, keyring, logging, refusals
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
+from service.kit.streams.hub import Hub
+from service.kit.streams.stopping import stop_with_server
 from service.mail import endpoints as mail
 from service.settings import settings
 from service.tenants import endpoints as tenants
@@ -33,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     credentials.router,
     imports.router,
     usage.router,
+    events.router,
     webhooks.router,
     mail.router,
     tenants.router,
@@ -66,6 +72,7 @@ TAGS = [{"name": name, "description": what} for name, what in (
     ("Credentials", "Keys to other servers, a project's or the whole organization's, encrypted. Not in OpenAI's API."),
     ("Usage", "What was reserved and paid for training at servers that take money. Not in OpenAI's API."),
     ("Imports", "Everything that another server keeps, brought home under its old ids. Not in OpenAI's API."),
+    ("Events", "What happened in a project, as a list and as it happens. Not in OpenAI's API."),
     ("Webhooks", "Where signed events are sent when a job has ended."),
     ("Notifications", "Mail to people when something has happened. Not in OpenAI's API."),
     ("Projects", "One per team; what is in one is invisible to every other. With an admin key."),
@@ -82,7 +89,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch_parent()
     keyring.warm()
     app.state.gateway, app.state.passing = Gateway(), Passing()
+    app.state.streams = Hub([EVENTS, JOB_LINES])
+    stop_with_server(app.state.streams)
     yield
+    await app.state.streams.close()
     await app.state.gateway.close()
     await app.state.passing.close()
     engine().dispose()

@@ -93,6 +93,12 @@ class Settings(BaseSettings):
         30.0, gt=0, description="A request body is cut off when it sends nothing for so long, in seconds, or less"
                                 " than 1 kB a second from then on.")
 
+    streams_per_project: int = Field(
+        100, ge=1, description="Most streams of events that one API process keeps open for one project.")
+    stream_seconds: float = Field(
+        3600.0, gt=0, description="A stream of events ends after so long, and its client comes back, perhaps to another"
+                                  " API process.")
+
     # -- chat ------------------------------------------------------------------------------------------
     serving_url: str = Field(
         "http://127.0.0.1:8090",

@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from service.kit.database import NOBODY, Scope, transaction
+from service.kit.streams.hub import Reader
 from service.tenants import operations, queries
 from service.tenants.errors import InvalidAPIKey, MissingAPIKey, NotAnAdminKey, NotAProjectKey
 from service.tenants.keys import is_well_formed
@@ -137,6 +138,20 @@ def revoking_session(caller: CurrentAdmin) -> Iterator[Session]:
     with transaction(caller.scope) as session:
         yield session
     forget_callers()
+
+
+def stream_reader(caller: CurrentProject,
+                  credentials: Annotated[HTTPAuthorizationCredentials, Security(_bearer)]) -> Reader:
+    """Who reads a stream; long after, it can be asked whether the key is still good."""
+    digest = hashlib.sha256(credentials.credentials.encode()).digest()
+
+    def may_read() -> bool:
+        with transaction(NOBODY) as session:
+            return queries.recognise(session, digest) is not None
+    return Reader(caller.project_id, caller.key_id, may_read)
+
+
+StreamReader = Annotated[Reader, Depends(stream_reader)]
 
 
 # scope="function": the transaction commits before the answer leaves, so no caller holds a 200 that failed.

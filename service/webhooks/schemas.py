@@ -99,9 +99,24 @@ class EndpointTestResult(Answer):
     success: Literal[True] = True
 
 
+class EventTypeDescription(Answer):
+    """What a type of event says."""
+
+    type: str
+    when: str
+    subject: str
+    """What `data.id` is the id of."""
+    data: dict[str, str]
+    """The other fields of `data` in full payloads and in GET /v1/events."""
+    snapshot: str | None
+    """Whose answer's fields stand in `data` beside these, as they were in that moment."""
+
+
 class EventTypeList(Answer):
     object: Literal["list"] = "list"
     data: list[str]
+    descriptions: list[EventTypeDescription]
+    """What each of them says. Not a field of OpenAI's."""
 
 
 class Delivery(Answer):

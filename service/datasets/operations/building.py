@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.datasets.errors import BadTransformation, NoSuchVersion, NotASource, UnusableVersion
-from service.datasets.operations import making
+from service.datasets.operations import making, telling
 from service.datasets.operations.places import columns_key
 from service.datasets.operations.storing import storable, storable_text
 from service.datasets.operations.versions import file_of, lock_dataset, named_version
@@ -208,3 +208,5 @@ def record_unbuildable(session: Session, version_id: str, why: str) -> None:
 def _fail(session: Session, version: DatasetVersion, why: str) -> None:
     version.status, version.error, version.completed_at = "failed", storable_text(why[:2000]), database_now(session)
     files.discard(session, version.file_id, project_id=version.project_id)
+    session.flush()
+    telling.unbuildable(session, version)

@@ -16,6 +16,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from service.datasets.analysis.segments import Range
+from service.datasets.operations import telling
 from service.datasets.operations.places import segments_prefix
 from service.datasets.queries import reports as queries
 from service.datasets.queries import segments as segment_queries
@@ -154,13 +155,17 @@ def read_again(session: Session, file_id: str, lost: Sequence[str]) -> None:
 
 
 def fail(session: Session, file_id: str, problem: str) -> None:
-    """The file cannot be read; `problem` says why."""
+    """The file cannot be read; `problem` says why. Each of its segments may say so, and others are told once."""
+    file = file_queries.lock_alive(session, file_id)
+    is_news = file is not None and file.status != "error"
     files.mark_validated(session, file_id, problem=problem)
     report = queries.lock_report(session, file_id)
-    if report is None:
-        return
-    report.status, report.completed_at = "failed", database_now(session)
-    drop_segments(session, report)
+    if report is not None:
+        report.status, report.completed_at = "failed", database_now(session)
+        drop_segments(session, report)
+    session.flush()
+    if file is not None and is_news:
+        telling.validated(session, file)
 
 
 def drop_segments(session: Session, report: Report) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.datasets.analysis import report as analysis
 from service.datasets.analysis.merging import Merged
 from service.datasets.errors import NotATrainingFile
+from service.datasets.operations import telling
 from service.datasets.operations.readings import drop_segments
 from service.datasets.operations.storing import storable
 from service.datasets.operations.verdicts import problem
@@ -51,6 +52,8 @@ def record_report(session: Session, file_id: str, merged: Merged) -> bool:
     drop_segments(session, row)
     _replace_findings(session, row, merged)
     files.mark_validated(session, file_id, problem=problem(session, row))
+    session.flush()
+    telling.validated(session, file)
     return True
 
 

@@ -13,6 +13,7 @@ from service.datasets import schemas
 from service.datasets.analysis import agreement as agreements
 from service.datasets.analysis.suspicion import Suspect, Wanted, sample_size
 from service.datasets.errors import NoSuchReview, ReviewHasConflicts, ReviewNotOpen
+from service.datasets.operations import telling
 from service.datasets.operations.versions import find_version
 from service.datasets.queries import reviews as queries
 from service.datasets.schemas.reviews import ReviewCreate
@@ -101,6 +102,7 @@ def close(session: Session, dataset_id: str, version: str, review_id: str, *, ap
     review.status, review.approved, review.closing_comment = "closed", approve, comment
     review.closed_by, review.closed_at = by, database_now(session)
     session.flush()
+    telling.closed(session, review)
     return shown(session, found, [review])[0]
 
 
@@ -134,6 +136,8 @@ def record_items(session: Session, review_id: str, chosen: Sequence[Suspect], *,
         session.execute(insert(ReviewItem), rows)
     review.status, review.lines = "open", lines
     review.note = _note(_wanted(review), chosen, lines=lines)
+    session.flush()
+    telling.needed(session, review)
 
 
 def record_failure(session: Session, review_id: str, cause: str) -> None:

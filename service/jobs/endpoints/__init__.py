@@ -11,8 +11,10 @@ from service.jobs.endpoints import (
     preflights,
     remote_webhooks,
     retraining,
+    streams,
 )
 
 router = APIRouter()
-for part in (jobs, retraining, policies, erasure, preflights, credentials, archiving, remote_webhooks):
+for part in (jobs, retraining, policies, erasure, preflights, credentials, archiving, remote_webhooks,
+             streams):
     router.include_router(part.router)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.catalog import operations as catalog
 from service.catalog.base_models import BaseModelEntry, find_base_model
 from service.jobs import queries
+from service.jobs.operations import telling
 from service.jobs.operations.transitions import Line, fail, log, move
 from service.jobs.states import JobStatus
 from service.jobs.tables import Checkpoint, Job
@@ -71,8 +72,10 @@ def record_metrics(session: Session, job_id: str, metrics: Sequence[Mapping[str,
     if job is None or not metrics:
         return
     steps = sorted((_plain(step) for step in metrics), key=lambda step: int(step["step"]))
+    before = telling.reach(job)
     job.last_step = max(job.last_step, int(steps[-1]["step"]))
     log(session, job, [_metrics_line(job, step) for step in steps])
+    telling.milestones(session, job, before, steps)
 
 
 def _plain(metrics: Mapping[str, Any]) -> JSONObject:
@@ -112,10 +115,13 @@ def record_checkpoint(session: Session, job_id: str, step: int, *, metrics: Mapp
                             metrics={**_plain(metrics), "type": "supervised"})
     session.add(checkpoint)
     log(session, job, [Line(f"Checkpoint created at step {step}", key=f"checkpoint:{step}")])
-    for old in sorted([*kept, checkpoint], key=lambda each: each.step_number)[:-CHECKPOINTS_KEPT]:
+    let_go = sorted([*kept, checkpoint], key=lambda each: each.step_number)[:-CHECKPOINTS_KEPT]
+    for old in let_go:
         catalog.discard_step(session, job.id, old.step_number)
         session.delete(old)
     session.flush()
+    if checkpoint not in let_go:
+        telling.checkpoints(session, job, [checkpoint])
 
 
 def _name(session: Session, job: Job, base: BaseModelEntry, code: str, step: int | None = None) -> str:

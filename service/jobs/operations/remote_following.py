@@ -1,8 +1,9 @@
 """Following a job at its server: what is to be asked and passed on, and what its answers come to here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -10,13 +11,14 @@ from sqlalchemy.orm import Session
 from service.events import operations as events
 from service.events.types import EventType
 from service.jobs import queries
-from service.jobs.operations import remote, remote_costs, remote_mirroring
+from service.jobs.operations import remote, remote_costs, remote_mirroring, telling
 from service.jobs.operations.remote_words import plain
 from service.jobs.operations.transitions import Line, fail, log, move
 from service.jobs.plans import RemoteCheckpoint, RemoteEvent, RemoteJob, RemoteState
 from service.jobs.states import JobStatus
-from service.jobs.tables import Job, RemoteAttempt
+from service.jobs.tables import Checkpoint, Job, RemoteAttempt
 from service.kit.database import database_now
+from service.kit.schemas import JSONObject
 from service.settings import settings
 
 Wish = Literal["cancel", "pause", "resume"]
@@ -91,15 +93,24 @@ def record_followed(session: Session, attempt_id: str, seen: RemoteJob, *, lines
         _close(session, job, attempt, seen)
         return None
     remote_mirroring.mirror_job(session, job, seen)
-    remote_mirroring.mirror_events(session, job, attempt, lines)
-    remote_mirroring.mirror_checkpoints(session, job, checkpoints)
+    before = telling.reach(job)
+    steps = remote_mirroring.mirror_events(session, job, attempt, lines)
+    made = remote_mirroring.mirror_checkpoints(session, job, checkpoints)
+    tell = partial(_tell_progress, session, job, before, steps, made)
     if seen.state.is_end:
-        _end(session, job, attempt, seen, result_files)
+        _end(session, job, attempt, seen, result_files, tell)
         return None
     _reach(session, job, seen)
+    tell()
     _tell_if_stuck(session, job, attempt, seen)
     session.flush()
     return timedelta(seconds=10) if _wish(session, job) is not None else None
+
+
+def _tell_progress(session: Session, job: Job, before: telling.Reach, steps: Sequence[JSONObject],
+                   made: Sequence[Checkpoint]) -> None:
+    telling.milestones(session, job, before, steps)
+    telling.checkpoints(session, job, made)
 
 
 def _note_status(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob) -> None:
@@ -137,24 +148,30 @@ def _reach(session: Session, job: Job, seen: RemoteJob) -> None:
         move(session, job, JobStatus.QUEUED, Line(f"The job is queued again at {job.provider}"), is_sent=True)
 
 
-def _end(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob, result_files: Sequence[str]) -> None:
+def _end(session: Session, job: Job, attempt: RemoteAttempt, seen: RemoteJob,
+         result_files: Sequence[str], tell: Callable[[], None]) -> None:
+    """`tell` says how far it came, which others hear before they hear of the end."""
     _close(session, job, attempt, seen)
+    if seen.state is RemoteState.SUCCEEDED:
+        _succeed(session, job, seen, result_files, tell)
+        return
+    tell()
     if seen.state is RemoteState.CANCELLED:
         move(session, job, JobStatus.CANCELLED, Line(f"The job was cancelled at {job.provider}", key="cancelled"))
-    elif seen.state is RemoteState.FAILED:
+    else:
         error = seen.error or {}
         message = plain(error.get("message"), 2000) or f"The job failed at {job.provider}, which does not say why."
         param = error.get("param")
         fail(session, job, plain(error.get("code"), 200) or "remote_error", message,
              plain(param, 200) if isinstance(param, str) else None)
-    else:
-        _succeed(session, job, seen, result_files)
 
 
-def _succeed(session: Session, job: Job, seen: RemoteJob, result_files: Sequence[str]) -> None:
+def _succeed(session: Session, job: Job, seen: RemoteJob, result_files: Sequence[str],
+             tell: Callable[[], None]) -> None:
     name = remote_mirroring.mirror_model(session, job, seen)
     if job.status is not JobStatus.RUNNING:  # it ran and ended between two looks
         move(session, job, JobStatus.RUNNING, Line(f"The job was running at {job.provider}"))
+    tell()
     job.fine_tuned_model, job.result_files = name, list(result_files)
     if name is None:
         log(session, job, [Line(f"{job.provider} names no model that came of it.", level="warn")])

@@ -44,15 +44,20 @@ def _with_chosen(ours: JSONObject, chosen: JSONObject) -> JSONObject:
     return merged
 
 
-def mirror_events(session: Session, job: Job, attempt: RemoteAttempt, lines: Sequence[RemoteEvent]) -> None:
-    """Lines of the server's log, oldest first, under the server's ids; each once, however often it is told."""
-    if lines:
-        mirror_lines(session, job, lines)
-        attempt.followed_until = plain(lines[-1].id, 200)
-        session.flush()
+def mirror_events(session: Session, job: Job, attempt: RemoteAttempt, lines: Sequence[RemoteEvent]) -> list[JSONObject]:
+    """Lines of the server's log, oldest first, under the server's ids; each once, however often it is told.
+
+    What comes back are the metrics among them.
+    """
+    if not lines:
+        return []
+    steps = mirror_lines(session, job, lines)
+    attempt.followed_until = plain(lines[-1].id, 200)
+    session.flush()
+    return steps
 
 
-def mirror_lines(session: Session, job: Job, lines: Sequence[RemoteEvent]) -> None:
+def mirror_lines(session: Session, job: Job, lines: Sequence[RemoteEvent]) -> list[JSONObject]:
     """The same for a job that this house did not make."""
     now = database_now(session)
     ours = [_line(line) for line in lines]
@@ -60,10 +65,12 @@ def mirror_lines(session: Session, job: Job, lines: Sequence[RemoteEvent]) -> No
                                    "message", data=data or storable(dict(line.data)) or {}, alias=alias,
                                    at=moment(line.created_at, before=now))
                           for line, (alias, message, data) in zip(lines, ours, strict=True) if alias])
-    job.last_step = max([job.last_step, *(data["step"] for _, _, data in ours if data)])
-    totals = [data["total_steps"] for _, _, data in ours if data and _is_step(data.get("total_steps"))]
+    steps = [data for _, _, data in ours if data]
+    job.last_step = max([job.last_step, *(data["step"] for data in steps)])
+    totals = [data["total_steps"] for data in steps if _is_step(data.get("total_steps"))]
     job.total_steps = totals[-1] if totals else job.total_steps
     session.flush()
+    return steps
 
 
 def _line(line: RemoteEvent) -> tuple[str, str, JSONObject | None]:
@@ -77,10 +84,11 @@ def _is_step(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
-def mirror_checkpoints(session: Session, job: Job, checkpoints: Sequence[RemoteCheckpoint]) -> None:
-    """Each is a model that can be used, under the server's name for it."""
+def mirror_checkpoints(session: Session, job: Job, checkpoints: Sequence[RemoteCheckpoint]) -> list[Checkpoint]:
+    """Each is a model that can be used, under the server's name for it; those that are new here."""
     if job.credential_id is None or not checkpoints:
-        return
+        return []
+    made = []
     kept = {row.step_number: row for row in queries.kept_checkpoints(session, job.id)}
     for seen in sorted(checkpoints, key=lambda each: each.step)[:_MOST_CHECKPOINTS]:
         name = plain(seen.model, 256)
@@ -93,7 +101,9 @@ def mirror_checkpoints(session: Session, job: Job, checkpoints: Sequence[RemoteC
             created_at=moment(seen.created_at, before=database_now(session)),
             metrics=storable(dict(seen.metrics)) or {})
         session.add(row)
+        made.append(row)
     session.flush()
+    return made
 
 
 def mirror_model(session: Session, job: Job, seen: RemoteJob) -> str | None:

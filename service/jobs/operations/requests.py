@@ -22,7 +22,7 @@ from service.jobs.errors import (
     StillPausing,
     WrongState,
 )
-from service.jobs.operations import judging, placing, preflights, remote
+from service.jobs.operations import judging, placing, preflights, remote, telling
 from service.jobs.operations.asking import asked_files, asked_method, asked_tuning, old_names
 from service.jobs.operations.policies import check_policy, life_policies
 from service.jobs.operations.transitions import Line, log, move
@@ -38,6 +38,13 @@ from service.tenants.access import Caller
 
 def create(session: Session, caller: Caller, body: JobCreate) -> Job:
     """A new job in validating_files. Raises what is wrong with the model, the method, the files, or their review."""
+    job = make(session, caller, body)
+    telling.created(session, job)
+    return job
+
+
+def make(session: Session, caller: Caller, body: JobCreate) -> Job:
+    """The same for whoever has more to say of the job before others are told of it."""
     if body.integrations:
         raise IntegrationNotSupported
     method, asked = asked_method(body), body.model

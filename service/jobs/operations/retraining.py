@@ -12,7 +12,7 @@ from service.catalog.operations import ResolvedModel
 from service.files import operations as files
 from service.jobs import queries
 from service.jobs.errors import JobNotFound, NoJobsNamed, NotRetrainable
-from service.jobs.operations import preflights, requests
+from service.jobs.operations import preflights, requests, telling
 from service.jobs.operations.adapting import NotAdaptable, adapt, adapt_suffix
 from service.jobs.operations.assessing import assess
 from service.jobs.operations.transitions import Line, log, map_now
@@ -121,8 +121,9 @@ def _one(session: Session, caller: Caller, old: Job, body: Retrain, target: Reso
     plan = _plan(session, old, body, target)
     if body.dry_run:
         return _planned(session, caller, old, plan)
-    new = requests.create(session, caller, plan.body)
+    new = requests.make(session, caller, plan.body)
     _link(session, old, new)
+    telling.created(session, new)
     return Retrained(job=old.shown_id, old_model=old.fine_tuned_model, status="created", method=new.method,
                      adaptations=plan.adaptations, mapping=_mapped(session, old, new, body),
                      successor=ShownJob.model_validate(new))

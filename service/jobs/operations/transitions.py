@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from service.catalog import mappings
-from service.events import operations as events
-from service.events.types import EventType
 from service.jobs import queries
 from service.jobs.errors import InvalidTransition, JobNotFound
+from service.jobs.operations import telling
 from service.jobs.states import JobStatus
 from service.jobs.tables import Job, JobEvent
 from service.kit.database import database_now
@@ -20,11 +20,9 @@ from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
 
-_PUBLIC = {
-    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
-    JobStatus.FAILED: EventType.JOB_FAILED,
-    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
-}
+CHANNEL = "tuneworks_job_events"
+"""The NOTIFY channel that wakes streams when a transaction with new lines of a log commits; says the job."""
+_ANNOUNCE = text("select pg_notify(:channel, :job)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,7 @@ def _append(session: Session, rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(JobEvent).on_conflict_do_nothing(
             index_elements=[JobEvent.project_id, JobEvent.job_id, JobEvent.key]), rows)
+        session.execute(_ANNOUNCE, [{"channel": CHANNEL, "job": job_id} for job_id in {row["job_id"] for row in rows}])
 
 
 def transition(session: Session, job_id: str, to: JobStatus, *, because: Line) -> Job:
@@ -94,8 +93,7 @@ def move(session: Session, job: Job, to: JobStatus, because: Line, *, is_sent: b
         enqueue(session, work, job.id, project_id=job.project_id)
     if to is JobStatus.SUCCEEDED and job.answers_for is not None:
         map_now(session, job)
-    if to in _PUBLIC:
-        events.append(session, _PUBLIC[to], job.id, project_id=job.project_id)
+    telling.moved(session, job)
     return job
 
 

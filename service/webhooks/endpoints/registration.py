@@ -1,10 +1,11 @@
 """/v1/webhook_endpoints, wire-exact with OpenAI's SDK."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from service.events.types import EventType
+from service.events.types import DESCRIPTIONS, EventType
 from service.kit.addresses import ForbiddenAddress, InvalidURL
 from service.kit.connections import check_early
 from service.kit.pagination import After, Page, page_of
@@ -81,8 +82,9 @@ async def test(caller: CurrentProject, webhook_endpoint_id: EndpointID, body: sc
 
 @router.get("/webhook_event_types", response_model=schemas.EventTypeList, operation_id="listWebhookEventTypes")
 def event_types(_: CurrentProject) -> dict[str, Any]:
-    """List the types of events that endpoints can subscribe to."""
-    return {"data": [each.value for each in EventType]}
+    """List the types of events that endpoints can subscribe to, and what each of them says."""
+    return {"data": [each.value for each in EventType],
+            "descriptions": [{"type": each.value, **asdict(DESCRIPTIONS[each])} for each in EventType]}
 
 
 async def _check(url: str) -> None:
