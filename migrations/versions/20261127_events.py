@@ -23,6 +23,8 @@ _TOUCHED = ('events', 'work_items', 'webhook_deliveries')
 
 
 def upgrade() -> None:
+    op.add_column('projects', sa.Column('spend_thresholds', postgresql.JSONB(astext_type=sa.Text()),
+                                        server_default=sa.text("'[]'"), nullable=False))
     _events()
     _endpoints()
     _deliveries()
@@ -157,3 +159,4 @@ def downgrade() -> None:
     for name in ('sequence', 'told_at', 'transaction_id'):
         op.drop_column('events', name)
     op.drop_column('job_events', 'transaction_id')
+    op.drop_column('projects', 'spend_thresholds')

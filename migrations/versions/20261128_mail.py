@@ -112,7 +112,8 @@ def _let_the_sender_in() -> None:
                f" {DISPATCH_ROLE}")
     op.execute(f"grant select, insert on mail_notices to {DISPATCH_ROLE}")
     # update: what is deleted is locked first
-    op.execute(f"grant select (id, state, created_at, position), update (state), delete on mails to {DISPATCH_ROLE}")
+    op.execute("grant select (id, project_id, state, created_at, position), update (state), delete on mails to"
+               f" {DISPATCH_ROLE}")
 
 
 def _open_doors() -> None:

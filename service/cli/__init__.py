@@ -13,6 +13,7 @@ from service.cli import (  # imported for the commands that they register
     credentials,
     database,
     estimate,
+    events,
     examination,
     house,
     imports,
@@ -26,7 +27,7 @@ from service.cli.failures import explain
 from service.embedded.errors import AlreadyInUse, DidNotStart, EmbeddedUnavailable
 from service.kit.errors import ServiceError
 
-__all__ = ["app", "configuration", "convert", "credentials", "database", "estimate", "examination", "house",
+__all__ = ["app", "configuration", "convert", "credentials", "database", "estimate", "events", "examination", "house",
            "imports", "keys", "main", "models", "processes", "validate"]
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -54,14 +54,33 @@ class HouseClient:
                 return
             after = f"&after={quote(page['last_id'], safe='')}"
 
+    def lines(self, path: str, *, last_id: str) -> Iterator[str]:
+        """The lines of a stream that goes on after `last_id`, until it ends or breaks off.
+
+        Raises CannotBeCalled when it breaks, and when nothing comes for a minute: a stream shows signs of life.
+        """
+        headers = {"last-event-id": last_id} if last_id else {}
+        with self._open("GET", path, None, headers) as answer, self._readable():
+            for line in answer:
+                yield line.decode().rstrip("\r\n")
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        with self._open(method, path, body, {}) as answer, self._readable():
+            told: dict[str, Any] = json.loads(answer.read(_LONGEST))
+            return told
+
+    def _open(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(  # noqa: S310 - http and https only, see find_house
             self.base_url + path, None if body is None else json.dumps(body).encode(), method=method,
-            headers={"authorization": f"Bearer {self.key}", "content-type": "application/json"})
+            headers={"authorization": f"Bearer {self.key}", "content-type": "application/json", **headers})
+        with self._readable():
+            return urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310 - as above
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turns what goes wrong on the way into Refused or CannotBeCalled."""
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
-                told: dict[str, Any] = json.loads(answer.read(_LONGEST))
-                return told
+            yield
         except HTTPError as refused:
             with refused:
                 raise _refusal(refused) from refused

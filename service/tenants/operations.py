@@ -55,6 +55,8 @@ def update_project(session: Session, project_id: str, body: ProjectUpdate, *, by
     if "training_policy" in body.model_fields_set:
         policy = body.training_policy.model_dump() if body.training_policy else None
         project.training_policy = changes["training_policy"] = policy
+    if body.spend_thresholds is not None:
+        project.spend_thresholds = changes["spend_thresholds"] = sorted(set(body.spend_thresholds))
     if changes:
         audit(session, organization_id=project.organization_id, actor=by, action="project.updated",
               subject=project.id, project_id=project.id, details={"changes_requested": changes})

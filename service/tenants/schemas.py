@@ -12,6 +12,9 @@ Lifetime = Annotated[int, Field(ge=1, le=10 * _YEAR, description="Seconds until 
 Role = Annotated[Literal["member", "owner"], Field()]
 
 
+Threshold = Annotated[int, Field(ge=1, le=2**53)]
+
+
 class ProjectCreate(Request):
     name: Name
 
@@ -42,6 +45,10 @@ class ProjectUpdate(Request):
     name: Name | None = None
     training_policy: Annotated[TrainingPolicyUpdate | None, Field(description=(
         "Left out: stays as it is. Null: everything may be trained on. Not a field of OpenAI's."))] = None
+    spend_thresholds: Annotated[list[Threshold] | None, Field(max_length=20, description=(
+        "Micro-dollars of a calendar month (UTC), settled and reserved together: `spend.threshold_reached` is told once"
+        " a month for each that is reached, and nothing is stopped. Left out or null: stays as it is. Empty: nothing is"
+        " told. Not a field of OpenAI's."))] = None
 
 
 class ModelLife(Answer):
@@ -71,6 +78,8 @@ class Project(Answer):
     status: Literal["active", "archived"]
     training_policy: TrainingPolicy | None
     """What a training file must have passed; null when everything may be trained on. Not a field of OpenAI's."""
+    spend_thresholds: list[int]
+    """Micro-dollars of a calendar month at which `spend.threshold_reached` is told. Not a field of OpenAI's."""
 
 
 class ServiceAccountCreate(Request):

@@ -27,6 +27,8 @@ class Project(Positioned, Base):
     archived_at: Mapped[datetime | None]
     training_policy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     "What data must have passed before a job may train on it; null when everything may."
+    spend_thresholds: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    "Micro-dollars a month, ascending: others are told when one is reached; see service/usage/operations.py."
 
     @property
     def status(self) -> str:

@@ -1,14 +1,17 @@
 """What is done with money: held before a server may be asked to train, then settled or released, once.
 
-What a server trained beyond what was asked for is booked as extra, so that the books here are those there.
+What a server trained beyond what was asked for is booked as extra, so that the books here are those there. Whatever
+is booked may reach one of the project's thresholds, of which others are told in the same transaction.
 """
 
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from service.events import operations as events
+from service.events.types import EventType
 from service.kit.identifiers import new_id
 from service.usage import queries
 from service.usage.tables import LedgerEntry
@@ -58,4 +61,30 @@ def _write(session: Session, project_id: str, job_id: str, key: str,
     written = session.execute(insert(LedgerEntry).on_conflict_do_nothing().values(
         id=new_id("ledger_"), project_id=project_id, job_id=job_id, key=key, kind=kind,
         micro_dollars=min(max(micro_dollars, 0), LARGEST), note=note).returning(LedgerEntry.id))
-    return written.first() is not None
+    is_news = written.first() is not None
+    if is_news and kind != "release":
+        _tell_thresholds(session, project_id, job_id)
+    return is_news
+
+
+def _tell_thresholds(session: Session, project_id: str, job_id: str) -> None:
+    """Tell once a month of each threshold that the project's spending has reached by now.
+
+    Of two that book at the same time, neither sees the other's entry; so whoever counts waits for those who have
+    counted to commit, and the last of them sees all.
+    """
+    thresholds = queries.spend_thresholds(session, project_id)
+    if not thresholds:
+        return
+    session.execute(_ONE_AT_A_TIME, {"project_id": project_id})
+    found = queries.spending(session, project_id)
+    spent = found.settled + found.held
+    for threshold in [each for each in thresholds if each <= spent]:
+        events.append_once(
+            session, EventType.SPEND_THRESHOLD, project_id, project_id=project_id,
+            dedupe_key=f"{EventType.SPEND_THRESHOLD}:{found.month}:{threshold}",
+            data={"month": found.month, "threshold_micro_dollars": threshold, "fine_tuning_job_id": job_id,
+                  "spent_micro_dollars": min(spent, LARGEST), "held_micro_dollars": min(found.held, LARGEST)})
+
+
+_ONE_AT_A_TIME = text("select pg_advisory_xact_lock(hashtextextended('usage.spending' || :project_id, 0))")

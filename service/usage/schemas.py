@@ -25,5 +25,18 @@ class LedgerEntry(Answer):
     note: str | None
 
 
+class Spending(Answer):
+    """What a project has spent in this calendar month, and what is reserved."""
+
+    object: Literal["usage.spending"] = "usage.spending"
+    project_id: str
+    month: str = Field(description="Such as 2027-01, in UTC.")
+    settled_micro_dollars: int = Field(description="Booked in this month. 1,000,000 is one dollar.")
+    held_micro_dollars: int = Field(description="Reserved now, whenever that was done.")
+    spent_micro_dollars: int = Field(description="Both together, which is what thresholds are compared with.")
+    spend_thresholds: list[int] = Field(description="`spend.threshold_reached` is told once a month for each that is"
+                                                    " reached. Administrators set them on the project.")
+
+
 class LedgerEntryList(Page[LedgerEntry]):
     """A page of entries, newest first."""

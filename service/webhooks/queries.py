@@ -99,12 +99,11 @@ def check_event(session: Session, event_id: str) -> None:
         raise EventNotFound(event_id)
 
 
+_LOOKED_AT = 10_000
 _LATELY = text("""
     with lately as (
-        select attempt.latency_ms, attempt.status_code, attempt.error_class from webhook_attempts attempt
-        join webhook_deliveries delivery on delivery.id = attempt.delivery_id
-        where delivery.endpoint_id = :endpoint and attempt.created_at >= :since
-        order by attempt.position desc limit 100000
+        select latency_ms, status_code, error_class from webhook_attempts
+        where delivery_id = any(:deliveries) and created_at >= :since
     ), classes as (
         select error_class, count(*) as count from lately where error_class is not null group by error_class
     )
@@ -122,7 +121,9 @@ def stats(session: Session, endpoint_id: str) -> schemas.Stats:
     since = database_now(session) - timedelta(days=1)
     states = session.execute(select(WebhookDelivery.state, func.count()).group_by(WebhookDelivery.state)
                              .where(WebhookDelivery.endpoint_id == known.id))
-    lately = session.execute(_LATELY, {"endpoint": known.id, "since": since}).one()
+    latest = session.scalars(select(WebhookDelivery.id).where(WebhookDelivery.endpoint_id == known.id)
+                             .order_by(WebhookDelivery.position.desc()).limit(_LOOKED_AT)).all()
+    lately = session.execute(_LATELY, {"deliveries": latest, "since": since}).one()
     counts = dict.fromkeys(("pending", "delivered", "failed"), 0) | dict(states.all())
     return schemas.Stats(webhook_endpoint_id=known.id, deliveries=schemas.Counts(**counts), since=since,
                          attempts=lately.attempts, error_classes=lately.classes,

@@ -98,10 +98,8 @@ async def beginning(answer: aiohttp.ClientResponse) -> str:
     """The first bytes of the answer as text that Postgres can store; a status that came stands without them."""
     kept = bytearray()
     try:
-        async for chunk in answer.content.iter_chunked(KEPT):
+        while len(kept) < KEPT and (chunk := await answer.content.read(KEPT)):
             kept += chunk
-            if len(kept) >= KEPT:
-                break
     except (aiohttp.ClientError, OSError):
         pass
     return storable(bytes(kept[:KEPT]).decode(errors="replace"))
@@ -122,6 +120,8 @@ def heads(given: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def storable(text: str) -> str:
     """The text without what neither Postgres nor JSON can carry: NUL, and bytes that were no UTF-8."""
+    if text.isascii() and "\x00" not in text:  # nearly always, and for every header of every answer
+        return text
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 

@@ -172,8 +172,9 @@ class ReplayCreate(Request):
     """The first second, Unix time, in which the events happened."""
     until: Moment | None = None
     """The last one; now, if it is left out."""
-    state: Literal["failed", "all"] = "failed"
-    """`failed`: what was given up. `all`: what was delivered too, and what happened before the endpoint listened."""
+    state: Literal["failed", "undelivered", "all"] = "failed"
+    """`failed`: what was given up. `undelivered`: also what happened while the endpoint was disabled, or before it
+    listened. `all`: what was delivered, too."""
     event_types: EventNames | None = None
     dry_run: bool = False
     """Only count."""
@@ -211,7 +212,7 @@ class Stats(Answer):
     deliveries: Counts
     """All that are kept, by state."""
     since: Timestamp
-    """A day ago: when the time begins that the rest tells of, up to its last 100,000 attempts."""
+    """A day ago: when the time begins that the rest tells of, looking at the last 10,000 deliveries."""
     attempts: int
     error_classes: dict[str, int]
     """Attempts that failed, by why they did."""

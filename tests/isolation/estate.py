@@ -26,7 +26,7 @@ MAKERS: dict[str, Callable[[Rows], str]] = {
     "import_id": lambda rows: rows["imports"]["id"],
     "upload_id": lambda rows: rows["uploads"]["id"],
     "fine_tuning_job_id": lambda rows: rows["jobs"]["id"],
-    "event_id": lambda rows: rows["events"]["id"],
+    "notification_subscription_id": lambda rows: rows["mail_subscriptions"]["id"],
     "webhook_endpoint_id": lambda rows: rows["webhook_endpoints"]["id"],
     "webhook_delivery_id": lambda rows: rows["webhook_deliveries"]["id"],
     "event_id": lambda rows: rows["events"]["id"],

@@ -18,6 +18,8 @@ CHOSEN: dict[tuple[str, str], Any] = {
     ("ledger_entries", "kind"): "hold",
     ("dataset_findings", "severity"): "error",
     ("webhook_endpoints", "event_types"): [],
+    ("mail_subscriptions", "event_types"): [],
+    ("mails", "kind"): "event",
     ("review_decisions", "decision"): "approve",
     ("dataset_previews", "lines"): [],
     ("credentials", "provider"): "openai",

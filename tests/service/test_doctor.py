@@ -20,6 +20,7 @@ from service.kit.database import DISPATCH, database_now, transaction
 from service.settings import settings
 from service.webhooks import operations as webhooks
 from tests.fixtures.api import Tenant
+from tests.fixtures.mail import taking_mail
 from tests.worker.poller.attempts import change, live
 from tests.worker.sender.driving import happen, register
 from worker import relay
@@ -226,6 +227,22 @@ class TestMachine:
         result = machine.training()
         assert result.verdict is Verdict.FAIL
         assert "libcudart.so is missing" in result.found
+
+    def test_mail_server(self, configure: Configure) -> None:
+        configure(SMTP_URL="")
+        assert parts.mail_server().verdict is Verdict.OK
+        with taking_mail() as server:
+            configure(SMTP_URL=server.url, MAIL_FROM="")
+            assert "TUNEWORKS_MAIL_FROM is not set." in parts.mail_server().found
+            configure(MAIL_FROM="Tuneworks <tuneworks@example.com>")
+            assert parts.mail_server() == ok(f"{server.url} takes mail from tuneworks@example.com")
+            configure(SMTP_URL=server.url.replace("smtp+plain://", "smtp://user:canary@"))
+            unencrypted = parts.mail_server()
+            assert unencrypted.verdict is Verdict.FAIL
+            assert "STARTTLS" in unencrypted.found
+            assert "canary" not in str(unencrypted)
+            assert server.mails == []
+        assert parts.mail_server().verdict is Verdict.FAIL
 
     def test_private_webhooks(self, configure: Configure) -> None:
         configure(WEBHOOK_ALLOW_PRIVATE="false")

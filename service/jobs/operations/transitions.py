@@ -20,7 +20,6 @@ from service.kit.identifiers import new_id
 from service.kit.schemas import JSONObject
 from service.kit.work import Work, enqueue
 
-
 CHANNEL = "tuneworks_job_events"
 """The NOTIFY channel that wakes streams when a transaction with new lines of a log commits; says the job."""
 _ANNOUNCE = text("select pg_notify(:channel, :job)")

@@ -38,5 +38,6 @@ def retrieve(session: AdminSession, project_id: ProjectID) -> Project:
 @router.post("/projects/{project_id}", response_model=schemas.Project, operation_id="modifyProject")
 def update(session: AdminSession, caller: CurrentAdmin, project_id: ProjectID,
            body: schemas.ProjectUpdate) -> Project:
-    """Rename a project (the names of its tuned models stay as they are), or set what its training files must pass."""
+    """Rename a project (the names of its tuned models stay as they are), set what its training files must pass, or at
+    which monthly spending others are told."""
     return operations.update_project(session, project_id, body, by=caller.key_id)

@@ -1,8 +1,8 @@
 """Takes deliveries whose time has come, for the time of a lease; several senders share what is there."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from service.webhooks.outcomes import ErrorClass
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """One delivery that is this sender's until its lease ends, with what may be known of it outside its project."""
 
     id: str
@@ -80,7 +79,7 @@ def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta,
     """
     rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": room,
                                     "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values())})
-    return [Due(*row) for row in rows]
+    return [Due._make(row) for row in rows]
 
 
 _GIVE_BACK = text("""

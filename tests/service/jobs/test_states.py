@@ -13,7 +13,7 @@ from service.jobs.states import TRANSITIONS, JobStatus
 from service.kit.database import transaction
 from service.kit.work import Work, WorkItem
 from tests.fixtures.api import Tenant
-from tests.service.jobs.building import make_file, make_job, messages, reload
+from tests.service.jobs.building import PATHS, make_file, make_job, messages, reload
 
 ENDS = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}
 ALLOWED = {
@@ -55,13 +55,15 @@ def test_the_door_keeps_to_the_table(tenant: Tenant) -> None:
         assert (job.started_at is not None) == (start in {"running", "paused", "succeeded"} or job.status == "running")
 
 
-def test_an_end_is_told_and_a_queue_is_worked(tenant: Tenant) -> None:
+def test_every_move_is_told_once_and_a_queue_is_worked(tenant: Tenant) -> None:
     file_id = make_file(tenant)
     jobs = {status: make_job(tenant, status, training_file=file_id) for status in JobStatus}
     with transaction(tenant.scope) as session:
-        told = {(event.subject, event.type) for event in session.scalars(select(Event))}
+        told = [(event.subject, event.type.rpartition(".")[2])
+                for event in session.scalars(select(Event).where(Event.type.like("fine_tuning.job.%")))]
         queued = set(session.scalars(select(WorkItem.subject).where(WorkItem.kind == Work.TRAIN_JOB.value)))
-    assert told == {(jobs[status], f"fine_tuning.job.{status}") for status in ENDS}
+    assert sorted(told) == sorted((job_id, word) for status, job_id in jobs.items()
+                                  for word in ("created", *PATHS[status]))
     assert queued == {jobs[status] for status in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED,
                                                   JobStatus.SUCCEEDED)}
 

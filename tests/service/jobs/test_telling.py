@@ -74,9 +74,9 @@ class TestMoves:
 
     def test_nothing_is_told_of_a_move_that_is_rolled_back(self, tenant: Tenant) -> None:
         job_id = make_job(tenant)
-        with pytest.raises(RuntimeError), transaction(tenant.scope) as session:
+        with transaction(tenant.scope) as session:
             operations.transition(session, job_id, JobStatus.QUEUED, because=Line("to queued"))
-            raise RuntimeError
+            session.rollback()
         assert [event.type for event in told(tenant)] == ["fine_tuning.job.created"]
 
     def test_what_a_file_holds_stays_out_of_the_event_of_the_job_that_fails_over_it(self, tenant: Tenant) -> None:

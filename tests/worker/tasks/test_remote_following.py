@@ -31,9 +31,16 @@ def post(paying: PayingHouse, path: str) -> Any:
     return answer.json()
 
 
-def happened(paying: PayingHouse) -> list[str]:
+def events(paying: PayingHouse) -> list[Event]:
+    """What others are told of jobs, but for what became of them before a server had them."""
     with transaction(paying.tenant.scope) as session:
-        return list(session.scalars(select(Event.type).order_by(Event.position)))
+        told = session.scalars(select(Event).where(Event.type.like("fine_tuning.%")).order_by(Event.position)).all()
+    assert [event.type for event in told[:2]] == ["fine_tuning.job.created", "fine_tuning.job.queued"]
+    return list(told[2:])
+
+
+def happened(paying: PayingHouse) -> list[str]:
+    return [event.type.removeprefix("fine_tuning.job.") for event in events(paying)]
 
 
 class TestMirroring:
@@ -155,7 +162,7 @@ class TestStates:
         assert content.text == "step,train_loss\n1,0.5\n"
         assert [kind for kind, _ in paying.ledger()] == ["hold", "settle"]
         assert paying.ledger()[1] == ("settle", PRICE)
-        assert happened(paying) == ["fine_tuning.job.succeeded"]
+        assert happened(paying) == ["running", "succeeded"]
         assert "The last word" in paying.log(job_id)
         assert not paying.follow(job_id)
         assert paying.attempt(job_id).next_poll_at is None
@@ -183,7 +190,7 @@ class TestStates:
         paying.follow(job_id)
         assert paying.status(job_id) is JobStatus.QUEUED
         paying.follow(job_id)
-        assert happened(paying) == ["fine_tuning.job.succeeded"]
+        assert happened(paying) == ["running", "succeeded"]
         assert [kind for kind, _ in paying.ledger()] == ["hold", "settle"]
 
     def test_failure_is_told_in_the_servers_words_and_costs_nothing(self, paying: PayingHouse,
@@ -354,6 +361,58 @@ class TestMissing:
         assert (paying.status(job_id), paying.attempt(job_id).missing_since) == (JobStatus.RUNNING, None)
 
 
+class TestTelling:
+    def test_steps_and_checkpoints_are_told_between_the_beginning_and_the_end(self, paying: PayingHouse,
+                                                                              server: ScriptedServer) -> None:
+        job_id, remote_id = paying.sent()
+        server.log(remote_id, "Step 5/10", step=5, total_steps=10, train_loss=0.5, notes="their words")
+        server.only.checkpoints.append(RemoteCheckpoint(
+            "ftckpt-5", datetime.now(UTC), 5, "ft:gpt-paid:acme::x:ckpt-step-5", {"train_loss": 0.5, "a": {"b": [1]}}))
+        server.move(remote_id, "succeeded")
+        paying.follow(job_id)
+        assert happened(paying) == ["running", "milestone", "checkpoint.created", "succeeded"]
+        told = events(paying)
+        assert [event.data["status"] for event in told] == ["running"] * 3 + ["succeeded"]
+        assert (told[1].data["percent"], told[1].data["step"]) == (50, 5)
+        assert told[1].data["metrics"] == told[2].data["checkpoint"]["metrics"] == {"train_loss": 0.5}
+        assert told[2].data["checkpoint"]["id"] == "ftckpt-5"
+        assert [event.data["fine_tuned_model"] is None for event in told] == [True, True, True, False]
+
+    @pytest.mark.parametrize("end", ["failed", "cancelled"])
+    def test_how_far_it_came_is_told_before_it_ends_badly(self, paying: PayingHouse, server: ScriptedServer,
+                                                          end: str) -> None:
+        job_id, remote_id = paying.sent()
+        server.log(remote_id, "Step 2/10", step=2, total_steps=10, train_loss=0.5)
+        server.move(remote_id, end)
+        paying.follow(job_id)
+        assert happened(paying) == ["milestone", end]
+
+    def test_looking_again_tells_nothing_again(self, paying: PayingHouse, server: ScriptedServer) -> None:
+        job_id, remote_id = paying.sent()
+        server.log(remote_id, "Step 1/3", step=1, total_steps=3, train_loss=0.5)
+        server.only.checkpoints.append(RemoteCheckpoint("ftckpt-1", datetime.now(UTC), 1, "ft:x:acme::1:ckpt-1", {}))
+        server.move(remote_id, "running")
+        for _ in range(3):
+            paying.do("update remote_jobs set followed_until = null")
+            paying.wake(job_id)
+        assert happened(paying) == ["running", "milestone", "checkpoint.created"]
+
+    @pytest.mark.parametrize("data", [
+        {"step": 3, "total_steps": -1}, {"step": 3, "total_steps": "9"}, {"step": 3, "total_steps": 10**40},
+        {"step": 2**31 - 1, "total_steps": 1}, {"step": 3, "total_steps": 4, "x": 10**400, "y" * 100: 1},
+        {"step": 3, "total_steps": 4, **{f"n{number}": number for number in range(5000)}}])
+    def test_numbers_of_a_server_stay_within_bounds(self, paying: PayingHouse, server: ScriptedServer,
+                                                    data: dict[str, Any]) -> None:
+        job_id, remote_id = paying.sent()
+        server.log(remote_id, "Odd", **data)
+        server.move(remote_id, "running")
+        paying.follow(job_id)
+        assert paying.status(job_id) is JobStatus.RUNNING
+        for event in events(paying):
+            assert len(str(event.data)) < 5000
+            assert event.data.get("percent", 10) in range(10, 101, 10)
+
+
 class TestStuck:
     def test_it_is_told_once_for_each_state(self, paying: PayingHouse, server: ScriptedServer) -> None:
         job_id, remote_id = paying.sent()
@@ -362,14 +421,13 @@ class TestStuck:
         paying.pass_time(hours=settings().stuck_hours["waiting"] + 1)
         paying.wake(job_id)
         paying.wake(job_id)
-        assert happened(paying) == ["fine_tuning.job.stuck"]
+        assert happened(paying) == ["stuck"]
         server.move(remote_id, "running")
         paying.wake(job_id)
         paying.pass_time(hours=settings().stuck_hours["running"] + 1)
         paying.wake(job_id)
-        assert happened(paying) == ["fine_tuning.job.stuck"] * 2
-        with transaction(paying.tenant.scope) as session:
-            told = [event.data["status"] for event in session.scalars(select(Event).order_by(Event.position))]
+        assert happened(paying) == ["stuck", "running", "stuck"]
+        told = [event.data["status"] for event in events(paying) if event.type.endswith("stuck")]
         assert told == ["validating_files", "running"]
 
 
@@ -456,7 +514,7 @@ class TestCutOff:
         for _ in range(2):
             paying.follow(job_id)
             paying.pass_time(hours=1)
-        assert happened(paying) == ["fine_tuning.job.stuck"]
+        assert happened(paying) == ["stuck"]
 
 
 @pytest.mark.parametrize("verb", ["events", "checkpoints"])
