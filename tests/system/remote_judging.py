@@ -13,6 +13,7 @@ from openai import OpenAI
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import until
 from tests.remote.control import Ledger, Simulator
+from tests.system import telling
 from tests.system.remote_campaign import EXAMPLES
 from tests.system.test_main_job import ENDS
 
@@ -82,6 +83,7 @@ def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[s
     ended = {job_id: str(job.status) for job_id, job in there.items() if job.status in ENDS}
     _judge_logs(client, ended, verdict)
     _judge_webhooks(receiver, ended, verdict)
+    verdict.broken += telling.faults(ended)
     judge_money(read_books(client), simulator.ledger(), ended, verdict)
     return verdict
 
