@@ -12,6 +12,7 @@ from openai import APIStatusError, OpenAI
 from sqlalchemy import text
 
 from service.kit.database import DISPATCH, transaction
+from service.settings import settings
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import WholeHouse, until
 from tests.system import telling
@@ -58,7 +59,8 @@ def judge(house: WholeHouse, client: OpenAI, receiver: Receiver, jobs: dict[str,
         _judge_log(log, job_id, status, verdict)
     _judge_webhooks(receiver, succeeded, verdict)
     verdict.broken += telling.faults({job_id: str(job.status) for job_id, job in there.items()
-                                      if job.status in {"succeeded", "failed", "cancelled"}}, milestones=10)
+                                      if job.status in {"succeeded", "failed", "cancelled"}},
+                                     settings().database_url.get_secret_value(), milestones=10)
     _judge_work(verdict)
     verdict.broken += watch.fallen
     verdict.counts["items taken over from dead or frozen workers"] = watch.takeovers

@@ -3,22 +3,23 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from sqlalchemy import text
+import psycopg
 
-from service.kit.database import DISPATCH, transaction
+from service.kit.database import DISPATCH_ROLE
 
 _JOB = "fine_tuning.job."
 _ENDS = ("succeeded", "failed", "cancelled")
 
 
-def faults(ended: Mapping[str, str], *, milestones: int | None = None) -> list[str]:
-    """What is wrong with what was told of these jobs, which say how each has ended.
+def faults(ended: Mapping[str, str], database_url: str, *, milestones: int | None = None) -> list[str]:
+    """What is wrong with what was told of these jobs, which say how each has ended, in the house of this database.
 
     `milestones`: how many each job that succeeded tells of; where it is None, any number of them may be told.
     """
-    with transaction(DISPATCH) as session:
-        rows = session.execute(text("select subject, type, sequence from events where type like 'fine_tuning.job.%'"
-                                    " order by subject, sequence")).all()
+    with psycopg.connect(database_url) as connection:
+        connection.execute(f"set role {DISPATCH_ROLE}")
+        rows = connection.execute("select subject, type, sequence from events where type like 'fine_tuning.job.%'"
+                                  " order by subject, sequence").fetchall()
     told: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for subject, type_, sequence in rows:
         told[subject].append((type_.removeprefix(_JOB), sequence))
