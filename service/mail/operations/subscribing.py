@@ -79,8 +79,8 @@ def delete(session: Session, subscription_id: str) -> MailSubscription:
 
 def confirm_again(session: Session, subscription_id: str) -> MailSubscription:
     """Ask the address once more, a day after it was asked last."""
-    _require_server()
     found = queries.subscription(session, subscription_id, lock=True)
+    _require_server()
     if found.status != "unconfirmed":
         raise ConfirmedAlready(found.status)
     _one_at_a_time(session, found.project_id)
@@ -91,8 +91,8 @@ def confirm_again(session: Session, subscription_id: str) -> MailSubscription:
 
 def test(session: Session, subscription_id: str) -> Mail:
     """A mail that shows what others will look like; only to an address that has confirmed."""
-    _require_server()
     found = queries.subscription(session, subscription_id, lock=True)
+    _require_server()
     if found.status != "active":
         raise NotConfirmed(found.status)
     if queries.mails_since(session, found.id, ["test"], 1) >= _TESTS_AN_HOUR:

@@ -1,5 +1,6 @@
 """Subscriptions by the API: what owners may ask for, and that nobody can have others mailed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,24 @@ class TestCreate:
         assert answer.json()["error"]["param"].startswith(field)
         if code is not None:
             assert answer.json()["error"]["code"] == code
+
+    @pytest.mark.parametrize("field", ["name", "address", "event_types", "digest", "\x00", "__proto__"])
+    def test_hostile_values_are_never_a_fault_of_ours(self, tenant: Tenant, mail_server: MailServer,
+                                                      field: str) -> None:
+        values: list[Any] = [
+            "a\x00b", "\ud800", "\u202e@example.org", "x" * 70_000, "a@" + "b." * 120 + "c", "@" * 200, 9 ** 99, -1,
+            1e308, None, True, [], [None], ["\x00"], ["\ud800"], [["x"]], {}, {"a": "\x00"}, [0] * 5000,
+            "a@xn--.example", "a@xn--a.xn--b", "a@\u2488.example.org", "a@example.org\u3002", "a@1.2.3.4"]
+        made = {200: 0, 400: 0, 429: 0}
+        for value in values:
+            body = json.dumps({"name": "ops", "address": "ops@example.org", field: value}).encode()
+            answer = tenant.client.post(PATH, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code in made, (value, answer.text)
+            assert answer.status_code == 200 or answer.json()["error"]["message"]
+            made[answer.status_code] += 1
+        assert made[400] > 10
+        work_all(tenant)
+        assert len(mail_server.mails) == made[200]
 
     def test_a_house_without_a_mail_server_says_so(self, tenant: Tenant) -> None:
         answer = tenant.client.post(PATH, json={"name": "ops", "address": "ops@example.org"})
