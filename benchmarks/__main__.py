@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("validation", "work", "api", "upload", "polling", "webhooks", "chat", "training")
+NAMES = ("validation", "work", "api", "upload", "polling", "webhooks", "streams", "chat", "training")
 
 
 def main() -> int:

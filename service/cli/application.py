@@ -12,8 +12,8 @@ stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 """Everything that is said to a person."""
 
-_ORDER = ("up", "validate", "convert", "transform", "estimate", "import", "doctor", "settings", "migrate", "keys",
-          "credentials", "models", "api", "relay", "poller", "sender", "worker", "serve")
+_ORDER = ("up", "validate", "convert", "transform", "estimate", "import", "events", "doctor", "settings", "migrate",
+          "keys", "credentials", "models", "api", "relay", "poller", "sender", "worker", "serve")
 
 
 class _InOrder(TyperGroup):

@@ -177,7 +177,8 @@ def main() -> int:
     print(f"fuzz: seed {given.seed}, {given.n} requests; {versions()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         (models := Path(scratch) / "models").mkdir()
-        with running_house(Path(scratch), make_base(models), "--no-training") as house:
+        with running_house(Path(scratch), make_base(models), "--no-training",
+                           TUNEWORKS_STREAM_SECONDS="1") as house:
             began = time.monotonic()
             tally = fuzz(house, given.n, given.seed)
             seconds = time.monotonic() - began

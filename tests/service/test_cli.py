@@ -76,8 +76,8 @@ def process(tmp_path: Path) -> Run:
 def test_help_names_every_command(process: Run) -> None:
     shown = process("--help")
     assert shown.returncode == 0
-    for command in ("up", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "poller", "sender",
-                    "worker", "serve"):
+    for command in ("up", "events", "doctor", "settings", "migrate", "keys", "models", "api", "relay", "poller",
+                    "sender", "worker", "serve"):
         assert f" {command} " in shown.stdout
 
 
