@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("validation", "work", "api", "upload", "polling", "chat", "training")
+NAMES = ("validation", "work", "api", "upload", "polling", "webhooks", "chat", "training")
 
 
 def main() -> int:

@@ -172,8 +172,9 @@ class ReplayCreate(Request):
     """The first second, Unix time, in which the events happened."""
     until: Moment | None = None
     """The last one; now, if it is left out."""
-    state: Literal["failed", "all"] = "failed"
-    """`failed`: what was given up. `all`: what was delivered too, and what happened before the endpoint listened."""
+    state: Literal["failed", "undelivered", "all"] = "failed"
+    """`failed`: what was given up. `undelivered`: also what happened while the endpoint was disabled, or before it
+    listened. `all`: what was delivered, too."""
     event_types: EventNames | None = None
     dry_run: bool = False
     """Only count."""

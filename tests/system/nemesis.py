@@ -12,7 +12,8 @@ import redis
 
 from tests.fixtures.whole_house import WholeHouse
 
-KILLS = ("api", "relay", "worker", "worker_child", "training_worker", "supervising_child", "training_process", "flush")
+KILLS = ("api", "relay", "sender", "worker", "worker_child", "training_worker", "supervising_child",
+         "training_process", "flush")
 OUTAGES = ("broker", "database_backend", "database", "frozen_worker", "frozen_training_worker")
 _FROZEN_SECONDS = 5.0
 """Longer than the lease of a house under test (3 s), so that frozen workers wake up to find their work taken."""
@@ -42,6 +43,9 @@ class Nemesis:
 
     def relay(self) -> None:
         self._head("relay")
+
+    def sender(self) -> None:
+        self._head("sender")
 
     def worker(self) -> None:
         self._head("worker")

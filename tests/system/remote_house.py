@@ -115,9 +115,10 @@ def store_credential(client: OpenAI, simulator: Simulator) -> str:
     return str(stored["id"])  # type: ignore[index]
 
 
-BLOWS = ("api", "relay", "worker", "worker_child", "second_worker", "poller", "flush", "broker", "database_backend",
-         "database", "frozen_worker", "frozen_poller", "closed_server")
-SHORT_BLOWS = ("api", "relay", "worker", "worker_child", "second_worker", "poller", "flush", "closed_server")
+BLOWS = ("api", "relay", "sender", "worker", "worker_child", "second_worker", "poller", "flush", "broker",
+         "database_backend", "database", "frozen_worker", "frozen_poller", "closed_server")
+SHORT_BLOWS = ("api", "relay", "sender", "worker", "worker_child", "second_worker", "poller", "flush",
+               "closed_server")
 
 
 class RemoteNemesis(Nemesis):

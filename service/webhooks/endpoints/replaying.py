@@ -29,7 +29,7 @@ def resend(session: ProjectSession, webhook_delivery_id: DeliveryID, once: OnceO
              operation_id="replayWebhookEndpoint")
 def replay(session: ProjectSession, webhook_endpoint_id: EndpointID, body: schemas.ReplayCreate,
            once: OnceOnly) -> schemas.Replay:
-    """Deliver once more what happened since a time: all that was given up, or everything, missed events too.
+    """Deliver once more what happened since a time: what was given up, what was missed, or everything.
 
     One request queues up to 10,000 deliveries, the oldest events first, and tells whether there is more. What is on
     its way already is not counted and not sent twice. Not in OpenAI's API.

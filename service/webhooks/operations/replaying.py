@@ -34,7 +34,7 @@ _ALL = text(f"""
     from events event left join lateral (
         select id, state from webhook_deliveries found where found.project_id = event.project_id
             and found.event_id = event.id and found.endpoint_id = :endpoint offset 0) as delivery on true
-    where {_HAPPENED} and (delivery.state in ('delivered', 'failed')
+    where {_HAPPENED} and (delivery.state = 'failed' or :again and delivery.state = 'delivered'
         or delivery.id is null and event.told_at is not null and event.type = any(:subscribed))
     order by event.position limit :most
 """)  # noqa: S608 - as above
@@ -65,7 +65,7 @@ def replay(session: Session, endpoint_id: str, body: schemas.ReplayCreate) -> sc
     if not body.dry_run:
         check_enabled(endpoint)
     now = database_now(session)
-    page = session.execute(_ALL if body.state == "all" else _FAILED, _chosen(session, endpoint, body, now)).all()
+    page = session.execute(_FAILED if body.state == "failed" else _ALL, _chosen(session, endpoint, body, now)).all()
     matched = page[0].matched if page else 0
     has_more = matched > len(page)
     queued = 0 if body.dry_run else _queue(session, endpoint, page, now)
@@ -80,7 +80,7 @@ def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCre
     return {"project": endpoint.project_id, "endpoint": endpoint.id,
             "since": schemas.beginning(body.since), "until": until,
             "types": body.event_types, "most": MOST,
-            **({"subscribed": endpoint.event_types} if body.state == "all" else {}),
+            **({} if body.state == "failed" else {"subscribed": endpoint.event_types, "again": body.state == "all"}),
             "after": queries.event_position(session, body.after) if body.after is not None else 0}
 
 

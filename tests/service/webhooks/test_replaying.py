@@ -1,6 +1,8 @@
 """Sending again: one delivery, or a span of time; what is on its way already is left alone, and ids stay."""
 
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy import select, text
 from service.events.tables import Event
 from service.events.types import EventType
 from service.kit.database import transaction
+from service.webhooks import schemas
 from service.webhooks.operations import replaying
 from service.webhooks.tables import WebhookDelivery
 from tests.fixtures.api import Tenant
@@ -158,6 +161,22 @@ class TestReplay:
         assert [sum(event_id in body for body in sent) for event_id in (early, late, unheard)] == [1, 2, 0]
         assert len(set(ids(receiver))) == 2
 
+    def test_what_was_missed_while_disabled_comes_without_what_was_delivered(
+            self, tenant: Tenant, receiver: Receiver, deliver: Deliver) -> None:
+        receiver.answers = [200, 410]
+        endpoint_id = register(tenant, receiver.url)["id"]
+        events = []
+        for _ in range(3):
+            events.append(happen(tenant))
+            deliver()
+        tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={})
+        receiver.answers, receiver.requests = [200], []
+        assert replay(tenant, endpoint_id, dry_run=True)["matched"] == 1
+        assert replay(tenant, endpoint_id, state="undelivered")["queued"] == 2
+        deliver()
+        sent = [json.loads(request.body)["id"] for request in receiver.requests]
+        assert sorted(sent) == sorted(events[1:])
+
     def test_events_that_senders_have_not_come_to_are_left_to_them(self, tenant: Tenant, receiver: Receiver,
                                                                    deliver: Deliver) -> None:
         endpoint_id = register(tenant, receiver.url)["id"]
@@ -209,6 +228,27 @@ class TestReplay:
     def test_the_whole_of_time_can_be_replayed(self, tenant: Tenant) -> None:
         endpoint_id = register(tenant, "https://example.com/")["id"]
         assert replay(tenant, endpoint_id, until=253_402_300_799, state="all")["matched"] == 0
+
+    @pytest.mark.parametrize(("state", "heard"), [("failed", True), ("all", True), ("all", False)])
+    def test_several_at_once_queue_each_delivery_once(self, tenant: Tenant, receiver: Receiver, deliver: Deliver,
+                                                      state: str, heard: bool) -> None:
+        receiver.answers = [400]
+        endpoint_id = register(tenant, receiver.url)["id"] if heard else ""
+        for _ in range(40):
+            happen(tenant)
+        deliver()
+        give_up(tenant)
+        endpoint_id = endpoint_id or register(tenant, receiver.url)["id"]
+        receiver.answers, receiver.requests = [200], []
+        body = schemas.ReplayCreate(since=0, state=state)  # type: ignore[arg-type]  # one of two words
+
+        def ask(_: int) -> int:
+            with transaction(tenant.scope) as session:
+                return replaying.replay(session, endpoint_id, body).queued
+        with ThreadPoolExecutor(4) as threads:
+            assert sum(threads.map(ask, range(8))) == 40
+        deliver()
+        assert len(ids(receiver)) == len(set(ids(receiver))) == 40
 
     def test_a_disabled_endpoint_can_still_be_counted_for(self, tenant: Tenant, receiver: Receiver,
                                                           deliver: Deliver) -> None:
