@@ -12,8 +12,10 @@ from openai import APIStatusError, OpenAI
 from sqlalchemy import text
 
 from service.kit.database import DISPATCH, transaction
+from service.settings import settings
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import WholeHouse, until
+from tests.system import telling
 from tests.system.nemesis import trains
 from tests.system.watch import Watch
 
@@ -56,6 +58,9 @@ def judge(house: WholeHouse, client: OpenAI, receiver: Receiver, jobs: dict[str,
         log = [event.message for event in client.fine_tuning.jobs.list_events(job_id, limit=100)][::-1] if job else []
         _judge_log(log, job_id, status, verdict)
     _judge_webhooks(receiver, succeeded, verdict)
+    verdict.broken += telling.faults({job_id: str(job.status) for job_id, job in there.items()
+                                      if job.status in {"succeeded", "failed", "cancelled"}},
+                                     settings().database_url.get_secret_value(), milestones=10)
     _judge_work(verdict)
     verdict.broken += watch.fallen
     verdict.counts["items taken over from dead or frozen workers"] = watch.takeovers

@@ -48,6 +48,7 @@ def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, ki
              ) -> tuple[Verdict, RemoteNemesis]:
     """Strike while jobs are ordered and trained; `is_held`: none is trained before half of the blows have fallen."""
     client = place.client()
+    database_url = place.house.setting("database_url")  # while the relay that tells it is alive
     client.webhooks.create(name="chaos", url=f"{receiver.url}/hook", event_types=[
         "fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"])
     double, creations = make_trouble(place.simulator, seed)
@@ -70,7 +71,7 @@ def campaign(place: RemoteHouse, receiver: Receiver, *, seed: int, jobs: int, ki
     say(f"all have ended: {order}")
     struck = sum(place.simulator.struck(each) for each in creations)
     place.simulator.clear_faults()
-    verdict = judge(client, place.simulator, receiver, order.jobs)
+    verdict = judge(client, place.simulator, receiver, order.jobs, database_url=database_url)
     verdict.broken += [late] if late else []
     verdict.counts["creations asked for"] = place.simulator.ledger().requests.get("POST /v1/fine_tuning/jobs", 0)
     verdict.counts["of them without a readable answer"] = struck

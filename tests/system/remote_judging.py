@@ -13,6 +13,7 @@ from openai import OpenAI
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import until
 from tests.remote.control import Ledger, Simulator
+from tests.system import telling
 from tests.system.remote_campaign import EXAMPLES
 from tests.system.test_main_job import ENDS
 
@@ -65,8 +66,9 @@ def _entries(client: OpenAI) -> Iterator[dict[str, Any]]:
         asked["after"] = page["data"][-1]["id"]
 
 
-def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[str, set[str]]) -> Verdict:
-    """`jobs` says by id how each may have ended."""
+def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[str, set[str]], *,
+          database_url: str) -> Verdict:
+    """`jobs` says by id how each may have ended; the database is the house's."""
     verdict = Verdict(counts=Counter({"lost": 0, "doubled effects": 0, "keys with two live or paid jobs": 0}))
     _settled(lambda: not [job for job in simulator.ledger().jobs if job["live"]],
              "no job is left running at the server", verdict)
@@ -82,6 +84,7 @@ def judge(client: OpenAI, simulator: Simulator, receiver: Receiver, jobs: dict[s
     ended = {job_id: str(job.status) for job_id, job in there.items() if job.status in ENDS}
     _judge_logs(client, ended, verdict)
     _judge_webhooks(receiver, ended, verdict)
+    verdict.broken += telling.faults(ended, database_url)
     judge_money(read_books(client), simulator.ledger(), ended, verdict)
     return verdict
 

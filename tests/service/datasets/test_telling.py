@@ -10,7 +10,7 @@ from service.events.tables import Event
 from service.events.types import DESCRIPTIONS, EventType
 from service.kit.database import transaction
 from tests.fixtures.api import Tenant
-from tests.service.datasets.making import asked, built, chats, dataset, get, upload, work
+from tests.service.datasets.making import ask, built, chats, dataset, get, upload, work
 from tests.service.datasets.reviewing import make_version
 from tests.worker.tasks.running import work_off
 
@@ -86,7 +86,9 @@ class TestVersions:
 
     def test_one_that_cannot_be_built_is_told_too(self, tenant: Tenant) -> None:
         dataset_id = dataset(tenant)
-        version = asked(tenant, dataset_id, b"\n\n")
+        file_id = upload(tenant, chats(20))
+        version = ask(tenant, dataset_id, {"type": "file", "file_id": file_id}).json()
+        assert tenant.client.delete(f"/v1/files/{file_id}").status_code == 200
         work(tenant)
         assert get(tenant, dataset_id, version["id"])["status"] == "failed"
         [event] = [event for event in told(tenant) if event.type == EventType.DATASET_VALIDATED]

@@ -192,8 +192,9 @@ def test_of_eight_ends_at_once_one_wins_and_is_told_once(tenant: Tenant) -> None
         job = reload(tenant, job_id)
         assert job.status.is_terminal
         with transaction(tenant.scope) as session:
-            told = session.scalars(select(Event.type).where(Event.subject == job_id)).all()
-        assert told == [f"fine_tuning.job.{job.status}"]
+            told = session.scalars(select(Event.type).where(Event.subject == job_id).order_by(Event.position)).all()
+        assert told == [f"fine_tuning.job.{each}" for each in (
+            "created", "queued", "running", "checkpoint.created", job.status)]
         assert (job.error is None) == (job.status is not JobStatus.FAILED)
         assert (job.fine_tuned_model is None) == (job.status is not JobStatus.SUCCEEDED)
 
