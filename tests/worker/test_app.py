@@ -122,7 +122,7 @@ def test_every_kind_of_work_has_a_task() -> None:
     assert set(framework.TASKS) == set(Work)
     assert {kind for kind, entry in framework.TASKS.items() if entry.abandon is None} == {
         Work.ERASE_OBJECT, Work.EXPIRE_UPLOAD, Work.FOLLOW_JOB, Work.SWEEP_CREDENTIAL,
-        Work.ANNOUNCE_RETIREMENT, Work.FORGET_KEY}, (
+        Work.ANNOUNCE_RETIREMENT, Work.FORGET_KEY, Work.GATHER_MAIL}, (
         "only these may be given up without a word: they are asked for again, or nobody misses them")
 
 

@@ -41,7 +41,9 @@ def _(session: Session, claim: Claim, cause: str) -> None:
 
 @daily(Queue.IO)
 def forget_mails() -> None:
-    """What is older than events are kept, page by page."""
+    """What is older than events are kept, page by page; what was given up over trouble of ours is asked for again."""
+    with transaction(DISPATCH) as session:
+        mail.plan_again(session)
     while True:
         with transaction(DISPATCH) as session:
             before = database_now(session) - timedelta(days=settings().events_days)

@@ -2,9 +2,9 @@
 
 from service.mail.operations.gathering import gather
 from service.mail.operations.links import Known, confirm, recognise, unsubscribe
-from service.mail.operations.planning import plan
+from service.mail.operations.planning import plan, plan_again
 from service.mail.operations.posting import abandon, begin, forget, record
 from service.mail.operations.subscribing import confirm_again, create, delete, test, update
 
 __all__ = ["Known", "abandon", "begin", "confirm", "confirm_again", "create", "delete", "forget", "gather", "plan",
-           "recognise", "record", "test", "unsubscribe", "update"]
+           "plan_again", "recognise", "record", "test", "unsubscribe", "update"]

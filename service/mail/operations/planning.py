@@ -30,6 +30,24 @@ _PLAN = text("""
 """)
 
 
+_LEFT = text("""
+    select notice.project_id, array_agg(distinct notice.subscription_id) as subscriptions from mail_notices notice
+    where mail_id is null and not exists (
+        select from work_items item where item.project_id = notice.project_id and item.kind = :kind
+            and item.subject = notice.subscription_id and item.state <> 'failed')
+    group by notice.project_id order by notice.project_id
+""")
+
+
+def plan_again(session: Session) -> int:
+    """Ask once more for mails of what waits though the work of making them was given up; of how many projects."""
+    left = session.execute(_LEFT, {"kind": Work.GATHER_MAIL.value}).all()
+    for row in left:
+        with within(session, Scope.project(row.project_id)):
+            enqueue_all(session, Work.GATHER_MAIL, row.subscriptions, project_id=row.project_id)
+    return len(left)
+
+
 def plan(session: Session, events: Sequence[str]) -> None:
     """Plan what events ask for that are told by this transaction of the sender's; twice is once.
 

@@ -394,6 +394,18 @@ def expire_leases(tenant: Tenant) -> None:
 
 
 class TestForgetting:
+    def test_what_was_given_up_over_trouble_of_ours_is_asked_for_again(self, tenant: Tenant, sent: MailServer) -> None:
+        subscribed(tenant, sent)
+        happen(tenant, "ftjob-1")
+        tell()
+        with transaction(tenant.scope) as session:
+            session.execute(text("update work_items set state = 'failed'"))
+        work_all(tenant)
+        assert sent.mails == []
+        tasks.forget_mails()
+        work_all(tenant)
+        assert len(sent.mails) == 1
+
     def test_old_mails_go_with_what_they_told_and_what_is_to_be_sent_stays(self, tenant: Tenant,
                                                                            sent: MailServer) -> None:
         subscribed(tenant, sent)
