@@ -33,13 +33,6 @@ class DeliveryNotFound(NotFound):
         super().__init__(f"No webhook delivery found with id '{delivery_id}'.", param="webhook_delivery_id")
 
 
-class EventNotFound(NotFound):
-    code = "event_not_found"
-
-    def __init__(self, event_id: str) -> None:
-        super().__init__(f"No event found with id '{event_id}'.", param="event_id")
-
-
 class NothingSentThere(Conflict):
     """`why` completes the sentence "The endpoint …"."""
 

@@ -12,7 +12,7 @@ from service.kit.database import among, database_now
 from service.kit.errors import InvalidRequest
 from service.kit.pagination import paginate
 from service.webhooks import schemas
-from service.webhooks.errors import DeliveryNotFound, EndpointNotFound, EventNotFound
+from service.webhooks.errors import DeliveryNotFound, EndpointNotFound
 from service.webhooks.tables import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 
@@ -91,12 +91,6 @@ def event_position(session: Session, event_id: str) -> int:
     if found is None:
         raise InvalidRequest(f"No event with id '{event_id}' to continue after.", param="after")
     return found
-
-
-def check_event(session: Session, event_id: str) -> None:
-    """Raises EventNotFound."""
-    if session.scalar(select(Event.id).where(Event.id == event_id)) is None:
-        raise EventNotFound(event_id)
 
 
 _LOOKED_AT = 10_000

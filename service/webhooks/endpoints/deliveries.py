@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from service.events import queries as events
 from service.events.naming import EventName
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
@@ -51,7 +52,7 @@ def of_endpoint(session: ProjectSession, webhook_endpoint_id: EndpointID, filter
             operation_id="listEventDeliveries")
 def of_event(session: ProjectSession, event_id: EventID, after: After = None, limit: Limit = 20) -> dict[str, Any]:
     """List the deliveries of one event to all endpoints, also to those that were deleted. Not in OpenAI's API."""
-    queries.check_event(session, event_id)
+    events.event(session, event_id)
     rows, more = queries.deliveries(session, Wanted(event_id=event_id), after=after, limit=limit)
     return page_of(rows, has_more=more)
 
