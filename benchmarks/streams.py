@@ -210,7 +210,8 @@ def main() -> None:
           f" RSS {after.rss / 2**20:.0f} MiB, {(after.rss - before.rss) / asked.streams / 1024:.1f} kB a stream")
     instead = ("the same clients asking each second, or as often as the process answers:"
                f" {answered:,.0f} answers a second of {asked.streams:,}")
-    show(f"An event to {asked.streams} clients of one API process", instead, [Line("commit to the first client", "ms", _ms(ours.first, 50), _ms(theirs.first, 50), "less"),
+    show(f"An event to {asked.streams} clients of one API process", instead,
+         [Line("commit to the first client", "ms", _ms(ours.first, 50), _ms(theirs.first, 50), "less"),
           Line("commit to the last client", "ms", _ms(ours.last, 50), _ms(theirs.last, 50), "less"),
           Line("commit to the last client, worst", "ms", _ms(ours.last, 100), _ms(theirs.last, 100), "less"),
           Line("processor while nothing happens", "%", ours.processor * 100, theirs.processor * 100, "less")],

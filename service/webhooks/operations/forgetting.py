@@ -5,6 +5,9 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+_DEDUPED_DAYS = 400
+"""More than the facts that are found out again and again go on for: a model's end is announced 90 days before."""
+
 _DELIVERIES = text("""
     with old as (
         select id from webhook_deliveries where state <> 'pending' and position < (
@@ -19,7 +22,8 @@ _DELIVERIES = text("""
 
 _EVENTS = text("""
     with old as (
-        select id from events event where told_at is not null and dedupe_key is null and created_at < :before
+        select id from events event where told_at is not null and created_at < :before
+          and (dedupe_key is null or created_at < cast(:before as timestamptz) - :kept * interval '1 day')
           and position < (
             select coalesce(min(position), 9223372036854775807) from (
                 select position from events where created_at >= :before order by position limit 1) as newer)
@@ -33,9 +37,9 @@ _EVENTS = text("""
 def forget(session: Session, *, before: datetime, most: int) -> int:
     """Delete up to `most` deliveries and `most` events of a time before; how many rows went, 0 when none is left.
 
-    An event with a dedupe_key stays: it is what keeps its fact from being told twice.
+    An event with a dedupe_key stays for longer: it is what keeps its fact from being told twice.
     """
-    asked = {"before": before, "most": most}
+    asked = {"before": before, "most": most, "kept": _DEDUPED_DAYS}
     gone = 0
     for statement in (_DELIVERIES, _EVENTS):
         done = session.execute(statement, asked)

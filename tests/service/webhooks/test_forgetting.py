@@ -1,6 +1,6 @@
 """What is older than a house keeps goes, in batches; what is under way, new, or keeps a fact from doubling stays."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -70,3 +70,12 @@ def test_a_fact_that_was_found_out_is_not_found_out_again(tenant: Tenant) -> Non
     planned(tenant, 1)
     assert forget(moment()) == 1
     assert not find_out()
+
+
+def test_no_fact_is_kept_for_good(tenant: Tenant) -> None:
+    with transaction(tenant.scope) as session:
+        events.append_once(session, EventType.JOB_MILESTONE, "ftjob-old", project_id=tenant.project_id,
+                           dedupe_key="milestone:ftjob-old:50")
+    planned(tenant, 1)
+    assert forget(moment() + timedelta(days=399)) == 1
+    assert forget(moment() + timedelta(days=401)) == 1
