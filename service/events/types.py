@@ -115,3 +115,12 @@ DESCRIPTIONS: Mapping[EventType, Description] = {
         "A webhook endpoint is told nothing more: it answered 410 Gone, or failed for five days.", "the endpoint",
         {"name": "its name", "url": "where it is", "reason": "one sentence"}),
 }
+
+
+def table() -> str:
+    """All of them as a table in Markdown, for the README."""
+    lines = ["| type | when | `data.id` | also in `data` |", "|---|---|---|---|"]
+    for type_, told in DESCRIPTIONS.items():
+        also = [*([f"all of {told.snapshot}"] if told.snapshot else []), *(f"`{name}`" for name in told.data)]
+        lines.append(f"| `{type_}` | {told.when} | {told.subject} | {', '.join(also)} |")
+    return "\n".join(lines) + "\n"
