@@ -9,7 +9,7 @@ PYTHON3 := $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types contracts format openapi migrate bench chaos chaos-training fuzz clean
+.PHONY: help demo up test lint types contracts format openapi migrate bench chaos chaos-training campaign fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ chaos: $(INSTALLED) ## Thousands of jobs at a simulated paid server while everyt
 
 chaos-training: $(INSTALLED) ## The same for jobs that are trained here; SEED=… JOBS=… KILLS=… (minutes)
 	$(PYTHON) -m tests.system.chaos $(SEED:%=--seed %) $(JOBS:%=--jobs %) $(KILLS:%=--kills %)
+
+campaign: $(INSTALLED) ## Webhooks to receivers with bad habits, over nine simulated days (minutes)
+	$(PYTHON) -m tests.system.webhook_campaign
 
 fuzz: $(INSTALLED) ## Random and hostile requests to every route; N=… SEED=… (minutes)
 	$(PYTHON) -m tests.fuzz $(N:%=--n %) $(SEED:%=--seed %)

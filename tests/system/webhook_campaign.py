@@ -356,7 +356,7 @@ def own_house() -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--healthy", type=int, default=90)
-    parser.add_argument("--events", type=int, default=60)
+    parser.add_argument("--events", type=int, default=20)
     asked = parser.parse_args()
     plan = Plan(asked.healthy, asked.events)
     with own_house() as project_id:
