@@ -20,9 +20,12 @@ def _present() -> Select[WebhookEndpoint]:
     return select(WebhookEndpoint).where(WebhookEndpoint.deleted_at.is_(None))
 
 
-def endpoint(session: Session, endpoint_id: str) -> WebhookEndpoint:
+def endpoint(session: Session, endpoint_id: str, *, lock: bool = False) -> WebhookEndpoint:
     """The endpoint with this id. Raises EndpointNotFound."""
-    found = session.scalar(_present().where(WebhookEndpoint.id == endpoint_id))
+    query = _present().where(WebhookEndpoint.id == endpoint_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    found = session.scalar(query)
     if found is None:
         raise EndpointNotFound(endpoint_id)
     return found

@@ -29,7 +29,7 @@ def create(session: Session, project_id: str, body: schemas.EndpointCreate) -> W
 
 def update(session: Session, endpoint_id: str, body: schemas.EndpointUpdate) -> WebhookEndpoint:
     """Change what is given. An endpoint that was disabled takes deliveries again, changed or not."""
-    endpoint = queries.endpoint(session, endpoint_id)
+    endpoint = queries.endpoint(session, endpoint_id, lock=True)  # or what a sender notes meanwhile would stand
     wanted: dict[str, Any] = {**body.model_dump(exclude_none=True), **_TAKEN_UP_AGAIN}
     changed = {name: value for name, value in wanted.items() if getattr(endpoint, name) != value}
     for name, value in changed.items():
