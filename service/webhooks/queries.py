@@ -36,6 +36,11 @@ def endpoints(session: Session, *, after: str | None, limit: int) -> tuple[Seque
     return paginate(session, _present(), WebhookEndpoint, after=after, limit=limit)
 
 
+def count(session: Session) -> int:
+    """How many endpoints there are."""
+    return session.scalar(select(func.count()).select_from(_present().subquery())) or 0
+
+
 def delivery(session: Session, delivery_id: str) -> WebhookDelivery:
     """The delivery that a caller names, with its event's type. Raises DeliveryNotFound."""
     found = session.scalar(_with_types(select(WebhookDelivery).where(WebhookDelivery.id == delivery_id)))
