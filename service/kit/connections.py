@@ -22,7 +22,8 @@ from service.kit.destinations import Destinations
 Check = Callable[[str], None]
 """Raises ForbiddenAddress for an address that must not be dialled."""
 _RESOLVE_SECONDS = 5.0
-_THREADS = 128
+_THREADS = 512
+"""Made when they are needed. A name whose servers are silent holds one for long: more than a project can name."""
 _MOST_ADDRESSES = 16
 _MOST_INTERIM = 16
 _READ_AT_ONCE = 16_384
