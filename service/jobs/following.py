@@ -48,4 +48,10 @@ def _log(job_id: str) -> Select[JobEvent]:
 
 def _line(event: JobEvent) -> Line:
     data = Shown.model_validate(event).model_dump_json()
-    return Line(cursors.cursor_of(event), frame(event.shown_id, event.type, data))
+    return Line(cursors.cursor_of(event), frame(_id(event), event.type, data))
+
+
+def _id(event: JobEvent) -> str:
+    """The one that is shown, unless a server chose one that breaks out of its line or does not come back as it went."""
+    shown = event.shown_id
+    return shown if shown.isascii() and shown.isprintable() and shown == shown.strip() else event.id

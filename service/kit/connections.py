@@ -6,13 +6,15 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
 
 from service.kit import addresses
 from service.kit.destinations import Destinations
@@ -20,8 +22,12 @@ from service.kit.destinations import Destinations
 Check = Callable[[str], None]
 """Raises ForbiddenAddress for an address that must not be dialled."""
 _RESOLVE_SECONDS = 5.0
-_THREADS = 128
+_THREADS = 512
+"""Made when they are needed. A name whose servers are silent holds one for long: more than a project can name."""
 _MOST_ADDRESSES = 16
+_MOST_INTERIM = 16
+_READ_AT_ONCE = 16_384
+"""A flood is noticed after so many bytes, not only when all that has come was taken apart."""
 
 
 class CheckedResolver(AbstractResolver):
@@ -83,11 +89,31 @@ went_over_kept: ContextVar[bool] = ContextVar("went_over_kept", default=False)
 """Whether the request that this task made last went over a connection that had served one before."""
 
 
+class _Protocol(ResponseHandler):
+    """Takes a few interim answers (1xx) and no flood of them: aiohttp reads as many as there are, and in one go."""
+
+    _interim = 0
+
+    def data_received(self, data: bytes) -> None:
+        for first in range(0, max(1, len(data)), _READ_AT_ONCE):
+            if self._interim <= _MOST_INTERIM:
+                super().data_received(data[first:first + _READ_AT_ONCE])
+
+    def feed_data(self, data: tuple[Any, Any], size: int = 0) -> None:
+        self._interim = self._interim + 1 if data[0].code // 100 == 1 else 0
+        if self._interim <= _MOST_INTERIM:
+            super().feed_data(data, size)
+        elif self.transport is not None:
+            self.transport.close()
+            self.set_exception(HttpProcessingError(code=400, message="Too many interim answers received"))
+
+
 class _Connector(aiohttp.TCPConnector):
     """Tells of each request whether its connection is a new one; aiohttp's tracing does too, at a tenth of its time."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]  # it is one
         self._served: WeakSet[Any] = WeakSet()
 
     async def connect(self, req: aiohttp.ClientRequest, traces: Any,

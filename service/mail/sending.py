@@ -12,9 +12,6 @@ from service.mail.servers import NotSetUp, Security, Server, server
 
 __all__ = ["Handover", "Letter", "NotSetUp", "Outcome", "in_words", "probe", "send", "server"]
 _LONGEST = 500
-_OUR_FAULTS = (smtplib.SMTPAuthenticationError, smtplib.SMTPSenderRefused, smtplib.SMTPHeloError,
-               smtplib.SMTPNotSupportedError)
-"""What an operator mends: no fault of the mail, which waits for it."""
 
 
 class Outcome(StrEnum):
@@ -38,19 +35,20 @@ class Handover:
 
 
 def send(letter: Letter) -> Handover:
-    """Never raises for what the server does. A mail that may have been taken counts as not sent."""
+    """Never raises for what the server does. A mail that may have been taken counts as not sent.
+
+    Only what the server says of the recipient or of the mail itself can refuse it; all else an operator mends.
+    """
     try:
         found = server()
         with _connection(found) as connection:
             connection.sendmail(found.sender.addr_spec, [letter.recipient], letter.content)
     except NotSetUp as unset:
         return Handover(Outcome.LATER, str(unset))
-    except _OUR_FAULTS as refused:
-        return Handover(Outcome.LATER, in_words(refused))
     except smtplib.SMTPRecipientsRefused as refused:
         code, said = next(iter(refused.recipients.values()))
         return _answered(code, said)
-    except smtplib.SMTPResponseException as refused:
+    except smtplib.SMTPDataError as refused:  # any other answer, as to the greeting or to STARTTLS, is not about it
         return _answered(refused.smtp_code, refused.smtp_error)
     except (smtplib.SMTPException, OSError, ValueError) as trouble:  # ssl.SSLError and TimeoutError are OSErrors
         return Handover(Outcome.LATER, in_words(trouble))

@@ -19,6 +19,13 @@ class UnusableURL(InvalidRequest):
         super().__init__(f"Invalid 'url': the URL {why}. Webhooks go to a public https:// address.", param="url")
 
 
+class TooManyEndpoints(InvalidRequest):
+    code = "too_many_webhook_endpoints"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A project has at most {most} webhook endpoints. Delete some first.")
+
+
 class TestNotAnswered(InvalidRequest):
     code = "webhook_endpoint_unreachable"
 

@@ -20,9 +20,12 @@ def _present() -> Select[WebhookEndpoint]:
     return select(WebhookEndpoint).where(WebhookEndpoint.deleted_at.is_(None))
 
 
-def endpoint(session: Session, endpoint_id: str) -> WebhookEndpoint:
+def endpoint(session: Session, endpoint_id: str, *, lock: bool = False) -> WebhookEndpoint:
     """The endpoint with this id. Raises EndpointNotFound."""
-    found = session.scalar(_present().where(WebhookEndpoint.id == endpoint_id))
+    query = _present().where(WebhookEndpoint.id == endpoint_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    found = session.scalar(query)
     if found is None:
         raise EndpointNotFound(endpoint_id)
     return found
@@ -31,6 +34,11 @@ def endpoint(session: Session, endpoint_id: str) -> WebhookEndpoint:
 def endpoints(session: Session, *, after: str | None, limit: int) -> tuple[Sequence[WebhookEndpoint], bool]:
     """One page of endpoints, newest first, and whether more follow."""
     return paginate(session, _present(), WebhookEndpoint, after=after, limit=limit)
+
+
+def count(session: Session) -> int:
+    """How many endpoints there are."""
+    return session.scalar(select(func.count()).select_from(_present().subquery())) or 0
 
 
 def delivery(session: Session, delivery_id: str) -> WebhookDelivery:

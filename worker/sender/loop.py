@@ -32,6 +32,8 @@ _GATHER_SECONDS = 0.005
 _QUICK_AT_ONCE, _AT_ONCE = 400, 800
 """Deliveries under way, without and with those to slow endpoints, which only hold a connection."""
 _SLOW_SECONDS = 1.0
+_SLOW_OF_ONE_PROJECT = 200
+"""A project with so many slow ones gets no more: whoever has many slow endpoints must not hold all the room."""
 _STOP_SECONDS = 10.0
 _EXPEL_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
@@ -127,14 +129,22 @@ class Sender:
         if room <= 0:
             return
         held = Counter(due.endpoint_id for due, _ in self._under_way.values())
-        claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), room=room)
+        claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), room=room,
+                                          full=self._full())
         for each in claimed.composed:
             self._begin(each, claimed.now, transport)
 
     def _room(self) -> int:
-        slow_since = asyncio.get_running_loop().time() - _SLOW_SECONDS
-        quick = sum(began > slow_since for _, began in self._under_way.values())
+        quick = len(self._under_way) - len(self._slow())
         return min(_QUICK_AT_ONCE - quick, _AT_ONCE - len(self._under_way))
+
+    def _slow(self) -> list[Due]:
+        slow_since = asyncio.get_running_loop().time() - _SLOW_SECONDS
+        return [due for due, began in self._under_way.values() if began <= slow_since]
+
+    def _full(self) -> list[str]:
+        slow = Counter(due.project_id for due in self._slow())
+        return [project_id for project_id, number in slow.items() if number >= _SLOW_OF_ONE_PROJECT]
 
     def _begin(self, composed: Composed, now: datetime, transport: Transport) -> None:
         if composed.message is None:

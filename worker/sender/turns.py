@@ -1,7 +1,7 @@
 """What a sender asks of the database at each turn of its loop, each in a transaction of its own and in a thread."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -64,12 +64,15 @@ class Turns:
                 planner(session, told)
         return len(told)
 
-    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], *, room: int) -> Claimed:
-        """Up to `room` deliveries; `rooms` says at a time how much the endpoints may get that are not to get all."""
+    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], *, room: int, full: Collection[str]) -> Claimed:
+        """Up to `room` deliveries; `rooms` says at a time how much the endpoints may get that are not to get all.
+
+        Projects that are `full` get none.
+        """
         with transaction(DISPATCH) as session:
             now = self._clock(session)
             due = webhooks.claim(session, now, lease=new_id("lease_"), lease_time=self._lease_time, room=room,
-                                 room_each=settings().webhook_concurrency, rooms=rooms(now))
+                                 room_each=settings().webhook_concurrency, rooms=rooms(now), full=full)
             events = self._load(session, due)
         return Claimed(now, list(webhooks.compose(due, self._known, events, now)))
 

@@ -51,6 +51,7 @@ _CLAIM = text(f"""
         left join unnest(cast(:known as text[]), cast(:rooms as int[])) as here (id, room) on here.id = endpoint.id
         where waiting.next_attempt_at <= :now and coalesce(here.room, :room_each) > 0
           and endpoint.deleted_at is null and endpoint.disabled_at is null
+          and endpoint.project_id <> all(cast(:full as text[]))
         order by waiting.next_attempt_at
     ), picked as materialized (
         select ready.id from chosen cross join lateral (
@@ -71,14 +72,16 @@ _CLAIM = text(f"""
 
 
 def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta, room: int, room_each: int,
-          rooms: Mapping[str, int]) -> Sequence[Due]:
+          rooms: Mapping[str, int], full: Collection[str] = ()) -> Sequence[Due]:
     """Take up to `room` deliveries that are due, of the endpoints that have waited longest first.
 
     Of one endpoint at most `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone now; and
-    no more than its share of `room`, so that everybody gets one before anybody gets a second.
+    no more than its share of `room`, so that everybody gets one before anybody gets a second. Projects that are
+    `full` get nothing.
     """
     rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": room,
-                                    "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values())})
+                                    "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values()),
+                                    "full": list(full)})
     return [Due._make(row) for row in rows]
 
 

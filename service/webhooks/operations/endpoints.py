@@ -3,22 +3,27 @@
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.events.tables import Event
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.webhooks import bodies, queries, schemas, signatures
+from service.webhooks.errors import TooManyEndpoints
 from service.webhooks.operations.composing import signed
 from service.webhooks.sending import Message
 from service.webhooks.tables import WebhookEndpoint
 
+_MOST = 200
+"""Each event may be delivered to all of a project's endpoints, and all of that is planned in one go."""
 _OLD_SECRET_LIFE = timedelta(hours=24)
 _TAKEN_UP_AGAIN: dict[str, Any] = dict.fromkeys(("failing_since", "last_failure_at", "disabled_at", "disabled_reason"))
 
 
 def create(session: Session, project_id: str, body: schemas.EndpointCreate) -> WebhookEndpoint:
-    """A new endpoint with a fresh signing key; its URL has been checked by the caller."""
+    """A new endpoint with a fresh signing key; its URL has been checked by the caller. Raises TooManyEndpoints."""
+    _check_room(session, project_id)
     endpoint = WebhookEndpoint(id=new_id("we_"), project_id=project_id, name=body.name, url=body.url,
                                event_types=body.event_types, payload=body.payload, kind=body.kind,
                                secret=signatures.new_secret())
@@ -27,9 +32,17 @@ def create(session: Session, project_id: str, body: schemas.EndpointCreate) -> W
     return endpoint
 
 
+def _check_room(session: Session, project_id: str) -> None:
+    """Whoever counts what there is, and then makes one more, waits for others who do."""
+    session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+                    {"key": f"webhook_endpoints {project_id}"})
+    if queries.count(session) >= _MOST:
+        raise TooManyEndpoints(_MOST)
+
+
 def update(session: Session, endpoint_id: str, body: schemas.EndpointUpdate) -> WebhookEndpoint:
     """Change what is given. An endpoint that was disabled takes deliveries again, changed or not."""
-    endpoint = queries.endpoint(session, endpoint_id)
+    endpoint = queries.endpoint(session, endpoint_id, lock=True)  # or what a sender notes meanwhile would stand
     wanted: dict[str, Any] = {**body.model_dump(exclude_none=True), **_TAKEN_UP_AGAIN}
     changed = {name: value for name, value in wanted.items() if getattr(endpoint, name) != value}
     for name, value in changed.items():

@@ -41,10 +41,14 @@ def record(session: Session, ended: Sequence[Ended], now: datetime) -> None:
     """
     spent = _note_health(session, ended, now)
     session.execute(_RECORD, {"now": now, "ended": _written([_row(each, now) for each in ended]).decode()})
-    gone = {each.due.endpoint_id: each.due.project_id for each in ended if each.reply.error_class is ErrorClass.GONE}
-    for endpoint_id, project_id in sorted((spent | gone).items()):
+    gone = {each.due.endpoint_id: each.due for each in ended if each.reply.error_class is ErrorClass.GONE}
+    told = {endpoint_id: due.project_id for endpoint_id, due in gone.items()}
+    for endpoint_id, project_id in sorted((spent | told).items()):
         with within(session, Scope.project(project_id)):
-            disable(session, endpoint_id, _GONE if endpoint_id in gone else _FAILED_FOR_DAYS, now=now)
+            is_gone = endpoint_id in gone and disable(session, endpoint_id, _GONE, now=now,
+                                                      seen=gone[endpoint_id].endpoint_updated_at)
+            if endpoint_id in spent and not is_gone:
+                disable(session, endpoint_id, _FAILED_FOR_DAYS, now=now)
 
 
 _LOCKED = """select id from webhook_endpoints where id = any(:ids) {which} order by id for no key update"""

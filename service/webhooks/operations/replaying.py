@@ -1,7 +1,7 @@
 """Delivers to an endpoint once more what happened in a span of time; so many of it in one transaction, and no more."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
+from service.settings import settings
 from service.webhooks import queries, schemas
 from service.webhooks.errors import BackwardsRange
 from service.webhooks.operations.resending import check_enabled, wake_senders
@@ -16,6 +17,8 @@ from service.webhooks.tables import WebhookEndpoint
 
 MOST = 10_000
 """So many deliveries are queued by one request."""
+_MARGIN = timedelta(hours=1)
+"""Events that are so near to their end may be forgotten at this moment."""
 
 _HAPPENED = """
     event.project_id = :project and event.position > :after
@@ -35,10 +38,14 @@ _ALL = text(f"""
         select id, state from webhook_deliveries found where found.project_id = event.project_id
             and found.event_id = event.id and found.endpoint_id = :endpoint offset 0) as delivery on true
     where {_HAPPENED} and (delivery.state = 'failed' or :again and delivery.state = 'delivered'
-        or delivery.id is null and event.told_at is not null and event.type = any(:subscribed))
+        or delivery.id is null and event.told_at is not null and event.type = any(:subscribed)
+            and event.created_at >= :kept)
     order by event.position limit :most
 """)  # noqa: S608 - as above
-"""Rows are looked up one by one, by their keys (`offset 0` keeps it so): no statistics of a table lead astray."""
+"""Rows are looked up one by one, by their keys (`offset 0` keeps it so): no statistics of a table lead astray.
+
+Some events outlive their deliveries: of those from before the time that is kept, nobody knows what was delivered.
+"""
 _AGAIN = text("""
     with mine as (
         select id from webhook_deliveries where id = any(:ids) and state <> 'pending' order by id
@@ -80,7 +87,8 @@ def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCre
     return {"project": endpoint.project_id, "endpoint": endpoint.id,
             "since": schemas.beginning(body.since), "until": until,
             "types": body.event_types, "most": MOST,
-            **({} if body.state == "failed" else {"subscribed": endpoint.event_types, "again": body.state == "all"}),
+            **({} if body.state == "failed" else {"subscribed": endpoint.event_types, "again": body.state == "all",
+                                                  "kept": now - timedelta(days=settings().events_days) + _MARGIN}),
             "after": queries.event_position(session, body.after) if body.after is not None else 0}
 
 

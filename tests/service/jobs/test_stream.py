@@ -94,6 +94,23 @@ def test_a_line_of_another_server_goes_by_its_id_there(tenant: Tenant, live_api:
     assert (received.id, received.data["id"]) == ("ftevent-b", "ftevent-b")
 
 
+@pytest.mark.parametrize("alias", ["x\n\nevent: done\ndata: {}", "x\revent: done", " x", "ü"])
+def test_an_id_of_another_server_breaks_out_of_no_line_and_brings_clients_back(tenant: Tenant, live_api: str,
+                                                                               alias: str) -> None:
+    job_id = make_job(tenant, JobStatus.RUNNING)
+    with transaction(tenant.scope) as session:
+        job = queries.job(session, job_id)
+        assert job is not None
+        transitions.mirror(session, job, [Mirrored("Theirs", alias=alias, at=database_now(session))])
+    log(tenant, job_id, Line("Ours"))
+    before = len(tenant.client.get(f"/v1/fine_tuning/jobs/{job_id}/events").json()["data"])
+    with opened(live_api, path(job_id), tenant.key) as stream:
+        told = stream.take(before)
+    assert [each.data["message"] for each in told[-2:]] == ["Theirs", "Ours"]
+    with opened(live_api, path(job_id), tenant.key, last_id=told[-2].id) as stream:
+        assert stream.take(1) == told[-1:]
+
+
 def test_a_log_is_followed_by_its_project_only_and_from_its_own_lines(tenant: Tenant, stranger: Tenant,
                                                                      live_api: str) -> None:
     job_id, other_id = make_job(tenant), make_job(tenant)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -30,6 +31,17 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
     yield change
     monkeypatch.undo()
     settings.cache_clear()
+
+
+def answer_in_turn(listening: socket.socket, answers: list[str]) -> None:
+    """The first when somebody connects, each of the others to a line of theirs; then hang up."""
+    connection, _ = listening.accept()
+    with connection, connection.makefile("rwb") as spoken:
+        for number, answer in enumerate(answers):
+            if number:
+                spoken.readline()
+            spoken.write(f"{answer}\r\n".encode())
+            spoken.flush()
 
 
 class TestEncryption:
@@ -102,6 +114,17 @@ class TestAnswers:
         assert handover.outcome is Outcome.LATER
         assert handover.error.startswith("535")
         assert PASSWORD not in handover.error
+
+    @pytest.mark.parametrize("answers", [
+        ["554 closed to you"], ["220 hello", "250-hello\r\n250 STARTTLS", "554 not now"]])
+    def test_a_server_that_refuses_the_house_refuses_no_mail(self, configure: Configure, answers: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            answering = Thread(target=answer_in_turn, args=(listening, answers))
+            answering.start()
+            configure(SMTP_URL=f"smtp://127.0.0.1:{listening.getsockname()[1]}")
+            handover = send(LETTER)
+            answering.join()
+        assert handover == Handover(Outcome.LATER, answers[-1])
 
     def test_what_a_server_says_is_kept_as_one_short_line(self, mail_server: MailServer) -> None:
         mail_server.on_data = ["554 no\x00\x1b[31m " + "x" * 400]

@@ -1,7 +1,7 @@
 """Deliveries are taken by one sender at a time, the oldest first, and nobody's backlog is in anybody's way."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,10 +41,11 @@ def planned(tenant: Tenant, count: int) -> datetime:
     return now
 
 
-def take(now: datetime, *, room: int = 100, each: int = 4, rooms: Mapping[str, int] | None = None) -> list[Due]:
+def take(now: datetime, *, room: int = 100, each: int = 4, rooms: Mapping[str, int] | None = None,
+         full: Collection[str] = ()) -> list[Due]:
     with transaction(DISPATCH) as session:
         return list(operations.claim(session, now, lease=new_id("lease_"), lease_time=LEASE, room=room, room_each=each,
-                                     rooms=rooms or {}))
+                                     rooms=rooms or {}, full=full))
 
 
 def per_endpoint(due: list[Due]) -> dict[str, int]:
@@ -120,6 +121,15 @@ def test_rooms_bound_what_is_taken_and_a_blocked_endpoint_hides_no_other(tenant:
     ids = endpoints(tenant, 4)
     now = planned(tenant, 5)
     assert per_endpoint(take(now, rooms={ids[0]: 0, ids[1]: 1})) == {ids[1]: 1, ids[2]: 4, ids[3]: 4}
+
+
+def test_a_project_that_is_full_gets_nothing_and_hides_no_other(tenant: Tenant, stranger: Tenant) -> None:
+    endpoints(tenant, 2)
+    [other] = endpoints(stranger, 1)
+    planned(tenant, 3)
+    now = planned(stranger, 2)
+    assert per_endpoint(take(now, full=[tenant.project_id])) == {other: 2}
+    assert len(take(now)) == 6
 
 
 def test_leased_backlogs_that_are_older_hide_no_other(tenant: Tenant, stranger: Tenant) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from service.events.types import EventType
 from service.kit.database import transaction
 from service.settings import settings
+from service.webhooks.operations import endpoints
 from service.webhooks.tables import WebhookEndpoint
 from tests.fixtures.api import Tenant
 from tests.fixtures.receiver import Receiver
@@ -50,6 +51,17 @@ class TestCreate:
             client.webhooks.create(name="ops", url="https://example.com/", event_types=["batch.completed"])
         assert refused.value.code == "invalid_value"
         assert "fine_tuning.job.succeeded" in refused.value.message
+
+    def test_a_project_has_so_many_and_no_more(self, tenant: Tenant, stranger: Tenant,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(endpoints, "_MOST", 2)
+        body = {"name": "ops", "url": "https://example.com/", "event_types": ["fine_tuning.job.failed"]}
+        answers = [tenant.client.post("/v1/webhook_endpoints", json=body) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 400]
+        assert answers[2].json()["error"]["code"] == "too_many_webhook_endpoints"
+        assert stranger.client.post("/v1/webhook_endpoints", json=body).status_code == 200
+        tenant.client.delete(f"/v1/webhook_endpoints/{answers[0].json()['id']}")
+        assert tenant.client.post("/v1/webhook_endpoints", json=body).status_code == 200
 
     def test_a_house_that_forbids_private_addresses_refuses_them_at_once(
             self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,19 @@
 """How attempts ended is written down once, by whoever holds the delivery, and endpoints are judged by it."""
 
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from service.events.tables import Event
 from service.events.types import EventType
 from service.kit.database import DISPATCH, transaction
 from service.webhooks import operations
-from service.webhooks.operations import Due, Ended
+from service.webhooks.operations import Due, Ended, disabling
 from service.webhooks.operations.recording import FAILS_FOR
 from service.webhooks.outcomes import ErrorClass
 from service.webhooks.replies import Reply
@@ -164,6 +168,54 @@ def test_an_endpoint_that_is_updated_is_taken_up_again(tenant: Tenant) -> None:
     assert tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={"name": "e"}).status_code == 200
     found = endpoint(tenant)
     assert (found.disabled_at, found.disabled_reason, found.failing_since) == (None, None, None)
+
+
+def test_a_former_url_that_is_gone_says_nothing_of_the_present_one(tenant: Tenant) -> None:
+    [endpoint_id] = endpoints(tenant, 1)
+    now = planned(tenant, 2)
+    [former] = take(now, each=1)
+    answer = tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={"url": "https://example.com/new"})
+    assert answer.status_code == 200, answer.text
+    record(now, Ended(former, Reply(410, error="gone", error_class=ErrorClass.GONE)))
+    assert endpoint(tenant).disabled_at is None
+    [present] = take(now)
+    record(now, Ended(present, Reply(410, error="gone", error_class=ErrorClass.GONE)))
+    assert endpoint(tenant).disabled_at == now
+
+
+def test_an_update_that_overlaps_the_end_of_an_endpoint_takes_it_up_again(tenant: Tenant) -> None:
+    [endpoint_id] = endpoints(tenant, 1)
+    now = planned(tenant, 0)
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(tenant.scope) as session:
+            operations.disable(session, endpoint_id, "It was closed.", now=now)
+            asked = threads.submit(tenant.client.post, f"/v1/webhook_endpoints/{endpoint_id}", json={"name": "new"})
+            await_waiting(session)
+        assert asked.result().json()["status"] == "enabled"
+    assert endpoint(tenant).disabled_at is None
+
+
+def await_waiting(session: Session) -> None:
+    """Until somebody waits for a lock of this transaction's."""
+    for _ in range(1000):
+        if session.scalar(text("select exists (select from pg_locks where not granted and pg_backend_pid() ="
+                               " any(pg_blocking_pids(pid)))")):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_days_of_backlog_are_failed_piece_by_piece(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disabling, "_AT_ONCE", 2)
+    endpoints(tenant, 1)
+    now = planned(tenant, 5)
+    [gone] = take(now, each=1)
+    record(now, Ended(gone, Reply(410, error="gone", error_class=ErrorClass.GONE)))
+    assert Counter(each.state for each in deliveries(tenant).values()) == {"failed": 3, "pending": 2}
+    assert take(now) == []
+    with transaction(DISPATCH) as session:
+        assert operations.expel(session, now, most=10) == 2
+    assert {each.state for each in deliveries(tenant).values()} == {"failed"}
 
 
 def test_due_deliveries_hold_no_secret(tenant: Tenant) -> None:

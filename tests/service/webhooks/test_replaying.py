@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from service.events import operations as events
 from service.events.tables import Event
 from service.events.types import EventType
-from service.kit.database import transaction
+from service.kit.database import database_now, transaction
 from service.webhooks import schemas
 from service.webhooks.operations import replaying
 from service.webhooks.tables import WebhookDelivery
@@ -19,6 +20,7 @@ from tests.fixtures.api import Tenant
 from tests.fixtures.receiver import Receiver
 from tests.service.webhooks.conftest import Deliver
 from tests.worker.sender.driving import deliveries, happen, register, states
+from worker.sender.turns import Turns
 
 FAILED, SUCCEEDED = EventType.JOB_FAILED, EventType.JOB_SUCCEEDED
 
@@ -165,9 +167,9 @@ class TestReplay:
             self, tenant: Tenant, receiver: Receiver, deliver: Deliver) -> None:
         receiver.answers = [200, 410]
         endpoint_id = register(tenant, receiver.url)["id"]
-        events = []
+        told = []
         for _ in range(3):
-            events.append(happen(tenant))
+            told.append(happen(tenant))
             deliver()
         tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={})
         receiver.answers, receiver.requests = [200], []
@@ -175,7 +177,7 @@ class TestReplay:
         assert replay(tenant, endpoint_id, state="undelivered")["queued"] == 2
         deliver()
         sent = [json.loads(request.body)["id"] for request in receiver.requests]
-        assert sorted(sent) == sorted(events[1:])
+        assert sorted(sent) == sorted(told[1:])
 
     def test_events_that_senders_have_not_come_to_are_left_to_them(self, tenant: Tenant, receiver: Receiver,
                                                                    deliver: Deliver) -> None:
@@ -184,6 +186,18 @@ class TestReplay:
         assert replay(tenant, endpoint_id, state="all")["matched"] == 0
         deliver()
         assert len(receiver.requests) == 1
+
+    def test_events_that_outlive_what_is_known_of_their_delivery_are_not_missed_ones(
+            self, tenant: Tenant, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
+        endpoint_id = register(tenant, receiver.url)["id"]
+        with transaction(tenant.scope) as session:
+            events.append_once(session, SUCCEEDED, "ftjob-1", project_id=tenant.project_id, dedupe_key="once")
+            later = database_now(session) + timedelta(days=31)
+        deliver()
+        monkeypatch.setattr(replaying, "database_now", lambda _: later)
+        Turns(lambda _: later).forget()
+        assert deliveries(tenant) == []
+        assert replay(tenant, endpoint_id, state="undelivered")["matched"] == 0
 
     def test_a_range_and_types_narrow_it(self, tenant: Tenant, receiver: Receiver, deliver: Deliver) -> None:
         endpoint_id = register(tenant, receiver.url, SUCCEEDED, FAILED)["id"]
@@ -200,10 +214,10 @@ class TestReplay:
             self, tenant: Tenant, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(replaying, "MOST", 2)
         endpoint_id = register(tenant, receiver.url)["id"]
-        events = [happen(tenant) for _ in range(5)]
+        happened = [happen(tenant) for _ in range(5)]
         deliver()
         after: dict[str, str] = {}
-        for matched, queued, last in ((5, 2, events[1]), (3, 2, events[3]), (1, 1, None)):
+        for matched, queued, last in ((5, 2, happened[1]), (3, 2, happened[3]), (1, 1, None)):
             told = replay(tenant, endpoint_id, state="all", **after)
             assert (told["matched"], told["queued"], told["last_event_id"]) == (matched, queued, last)
             assert told["has_more"] is (last is not None)

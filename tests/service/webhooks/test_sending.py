@@ -159,6 +159,15 @@ class TestSend:
         reply = asyncio.run(talk())
         assert (reply.status, reply.error_class) == (None, found)
 
+    @pytest.mark.parametrize(("number", "status"), [(3, 200), (100_000, None)])
+    def test_some_interim_answers_are_passed_over_and_a_flood_of_them_is_not(self, number: int,
+                                                                             status: int | None) -> None:
+        async def talk() -> Reply:
+            async with raw_receiver([b"HTTP/1.1 100 Continue\r\n\r\n" * number + _OK]) as (url, _):
+                return await send(message(url))
+        reply = asyncio.run(talk())
+        assert (reply.status, reply.error_class) == (status, None if status else "malformed")
+
     def test_a_receiver_that_resets_the_connection_is_an_outcome(self) -> None:
         async def talk() -> Reply:
             async with raw_receiver([None]) as (url, _):

@@ -16,7 +16,7 @@ from tests.fixtures.api import Tenant
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import until
 from tests.worker.sender.driving import Driver, attempts, deliveries, happen, register, states
-from worker.sender import turns
+from worker.sender import loop, turns
 from worker.sender.loop import Sender
 
 
@@ -129,3 +129,35 @@ def test_receivers_that_hang_keep_no_other_waiting(tenant: Tenant, receiver: Rec
     asyncio.run(run())
     assert states(tenant).count("delivered") == 14
     assert {each.lease for each in deliveries(tenant)} == {None}
+
+
+def test_whoever_has_many_slow_endpoints_leaves_room_for_others(
+        tenant: Tenant, stranger: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under way are at most four, of which one project may hold two that are slow, and what it got before they were."""
+    for name, value in (("_SLOW_OF_ONE_PROJECT", 2), ("_AT_ONCE", 4), ("_QUICK_AT_ONCE", 2), ("_SLOW_SECONDS", 0.0)):
+        monkeypatch.setattr(loop, name, value)
+    release = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/hangs":
+            await release.wait()
+        return web.Response()
+    receiver.answers = [answer]
+    for _ in range(4):
+        register(tenant, f"{receiver.url}/hangs")
+    happen(tenant)
+
+    async def run() -> None:
+        sender = Sender()
+        running = asyncio.create_task(sender.run())
+        try:
+            await asyncio.to_thread(until, lambda: len(receiver.requests) == 2, 30, "two hang")
+            register(stranger, f"{receiver.url}/well")
+            happen(stranger)
+            await asyncio.to_thread(until, lambda: states(stranger) == ["delivered"], 30, "the other's is delivered")
+        finally:
+            release._loop.call_soon_threadsafe(release.set)  # type: ignore[attr-defined]  # the receiver's loop
+            sender.stop()
+            await running
+    asyncio.run(run())
+    assert [request.path for request in receiver.requests[:3]] == ["/hangs", "/hangs", "/well"]
