@@ -156,7 +156,8 @@ class Settings(BaseSettings):
     webhook_concurrency: int = Field(
         4, ge=1, description="How many deliveries one sender has under way to one endpoint, at most.")
     events_days: int = Field(
-        30, ge=1, description="Events, and what became of their deliveries, are kept for so many days.")
+        30, ge=4, description="Events, and what became of their deliveries, are kept for so many days; longer than the"
+                              " three for which anything is tried.")
 
     # -- mail ------------------------------------------------------------------------------------------
     smtp_url: SecretStr = Field(

@@ -62,6 +62,8 @@ def _endpoints() -> None:
     for name in ('failing_since', 'last_failure_at'):
         op.add_column('webhook_endpoints', sa.Column(name, sa.DateTime(timezone=True), nullable=True))
     op.add_column('webhook_endpoints', sa.Column('disabled_reason', sa.String(), nullable=True))
+    op.add_column('webhook_endpoints', sa.Column('older_secrets', postgresql.JSONB(astext_type=sa.Text()),
+                                                 server_default=sa.text("'[]'"), nullable=False))
     op.create_check_constraint(op.f('ck_webhook_endpoints_kind'), 'webhook_endpoints', "kind in ('webhook', 'slack')")
     op.create_check_constraint(op.f('ck_webhook_endpoints_payload'), 'webhook_endpoints', "payload in ('thin', 'full')")
 
@@ -150,7 +152,7 @@ def downgrade() -> None:
         op.drop_column('webhook_deliveries', name)
     for name in ('kind', 'payload'):
         op.drop_constraint(op.f(f'ck_webhook_endpoints_{name}'), 'webhook_endpoints', type_='check')
-    for name in ('kind', 'payload', 'failing_since', 'last_failure_at', 'disabled_reason'):
+    for name in ('older_secrets', 'kind', 'payload', 'failing_since', 'last_failure_at', 'disabled_reason'):
         op.drop_column('webhook_endpoints', name)
     op.drop_table('event_sequences')
     op.drop_index('ix_events_untold', table_name='events', postgresql_where=sa.text('told_at is null'))

@@ -6,20 +6,28 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from service.embedded.ownership import DirectoryLock, write_private
 from service.settings import adopt, settings
 
 _SHARED = ("database_url", "broker_url", "storage_url", "serving_url", "serving_token", "models_dir", "work_dir",
-           "host", "port", "webhook_allow_private", "remote_allow_private", "kek_file")
+           "host", "port", "public_url", "webhook_allow_private", "webhook_allow", "webhook_ports", "webhook_proxy",
+           "remote_allow_private", "kek_file", "smtp_url", "mail_from", "smtp_ca_file")
 
 
 def publish(directory: Path) -> None:
     """Write down the addresses that are in force."""
     values = {name: getattr(settings(), name) for name in _SHARED}
-    plain = {name: value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-             for name, value in values.items() if value is not None}
+    plain = {name: _plain(value) for name, value in values.items() if value is not None}
     write_private(_file(directory), json.dumps(plain, indent=2) + "\n")
+
+
+def _plain(value: Any) -> str:
+    """As its variable has it."""
+    if hasattr(value, "get_secret_value"):
+        return str(value.get_secret_value())
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def withdraw(directory: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from service.events import following, queries, schemas, tables
+from service.events.errors import EndlessStream
 from service.events.queries import Wanted
 from service.kit.pagination import After, page_of
 from service.kit.schemas import PlainStr
@@ -57,6 +58,8 @@ async def stream(caller: CurrentProject, reader: StreamReader, hub: asking.Strea
     A client that comes back with the last id it got misses nothing and gets nothing twice. Frames without data keep
     that id fresh, so that this holds before the first event too. Comments come every 15 seconds.
     """
+    if chosen.until is not None:
+        raise EndlessStream
     cursor = await in_transaction(caller, following.start, last_id=last_id, begin=begin)
     follower = Follower(reader, cursor, lambda line: chosen.covers(line.about))
     return EventStream(hub, following.source(caller.project_id), follower)

@@ -66,7 +66,7 @@ def _job(when: str, **data: str) -> Description:
 
 DESCRIPTIONS: Mapping[EventType, Description] = {
     EventType.JOB_SUCCEEDED: _job("A job ended well; its model can be used."),
-    EventType.JOB_FAILED: _job("A job ended badly; `error` says why."),
+    EventType.JOB_FAILED: _job("A job ended badly; `error` says why, or where to read it if the reason quotes data."),
     EventType.JOB_CANCELLED: _job("A job ended because somebody asked for it."),
     EventType.JOB_CREATED: _job("A job was created; its files are validated next."),
     EventType.JOB_QUEUED: _job("A job waits for its turn: its files are validated, or it was resumed."),

@@ -16,6 +16,8 @@ from service.kit.streams.cursors import Cursor, Line, Page
 from service.kit.streams.hub import Source
 
 _PAGE = 200
+DONE = "done"
+"""The id of the last frame of all: who comes back with it has everything."""
 
 
 def source(project_id: str, job_id: str) -> Source:
@@ -25,8 +27,10 @@ def source(project_id: str, job_id: str) -> Source:
     return Source(CHANNEL, job_id, read)
 
 
-def start(session: Session, job: Job, *, last_id: str | None, begin: Literal["now", "beginning"]) -> Cursor:
-    """Where a stream of this job's log begins. Raises UnknownPlace."""
+def start(session: Session, job: Job, *, last_id: str | None, begin: Literal["now", "beginning"]) -> Cursor | None:
+    """Where a stream of this job's log begins; None where nothing can follow. Raises UnknownPlace."""
+    if last_id == DONE and job.status.is_terminal:
+        return None
     return cursors.start(session, lambda line: _log(job.id).where(or_(JobEvent.id == line, JobEvent.alias == line)),
                          last_id=last_id, begin=begin)
 
@@ -39,7 +43,7 @@ def _read(session: Session, job_id: str, after: Cursor) -> Page:
         return page
     told = {"id": job.shown_id, "object": "fine_tuning.job", "status": job.status}
     return Page(lines=page.lines, cursor=page.cursor,
-                end=frame(cursors.token(page.cursor), "done", json.dumps(told)))
+                end=frame(DONE, "done", json.dumps(told)))
 
 
 def _log(job_id: str) -> Select[JobEvent]:

@@ -70,7 +70,8 @@ def letter(contents: Contents, sender: Address) -> Letter:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message["List-Unsubscribe"] = f"<{contents.unsubscribe_link}>"
-    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if contents.unsubscribe_link.startswith("https://"):  # RFC 8058 has it for no other
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(_text(words, contents), cte="quoted-printable")
     message.add_alternative(_html(words, contents), subtype="html", cte="quoted-printable")
     message.set_boundary(f"=_{contents.mail_id}")

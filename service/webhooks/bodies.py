@@ -29,9 +29,13 @@ class Happened(Protocol):
     def data(self) -> dict[str, Any]: ...
 
 
-def body(event: Happened, endpoint: WebhookEndpoint) -> bytes:
-    """The event as this endpoint wants it: its subject's id, all that is known of it, or a message for a chat."""
-    told = _chat(event) if endpoint.kind == "slack" else _event(event, full=endpoint.payload == "full")
+def body(event: Happened, endpoint: WebhookEndpoint, *, is_test: bool = False) -> bytes:
+    """The event as this endpoint wants it: its subject's id, all that is known of it, or a message for a chat.
+
+    A test says that it is one, for it tells of what never happened.
+    """
+    told = (_chat(event, is_test=is_test) if endpoint.kind == "slack"
+            else _event(event, full=endpoint.payload == "full") | ({"test": True} if is_test else {}))
     return _written(told).encode()
 
 
@@ -40,9 +44,9 @@ def _event(event: Happened, *, full: bool) -> dict[str, Any]:
             "sequence": event.sequence, "data": event.data if full else {"id": event.subject}}
 
 
-def _chat(event: Happened) -> dict[str, Any]:
+def _chat(event: Happened, *, is_test: bool) -> dict[str, Any]:
     """As Slack takes it, and what speaks its language. Nothing in it is markup, whatever things are named."""
-    told = sentence(event.type, event.subject, event.data)
+    told = ("Test, nothing has happened: " if is_test else "") + sentence(event.type, event.subject, event.data)
     at = f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     foot = f"{event.type} · {line(event.subject)} · {at}"
     return {"text": _escaped(told), "mrkdwn": False, "blocks": [

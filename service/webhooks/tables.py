@@ -1,5 +1,6 @@
 """Rows of webhook endpoints and of the deliveries made to them."""
 
+import base64
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from service.events.tables import Event
 from service.kit.database import Base, Positioned, Tenanted
 from service.webhooks import signatures
+
+MOST_OLD_KEYS = 10
+"""So many rotated keys sign beside the present one, at most."""
 
 
 class WebhookEndpoint(Tenanted, Positioned, Base):
@@ -31,6 +35,8 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
     old_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     "The key before the last rotation; signs beside the new one until `old_secret_until`."
     old_secret_until: Mapped[datetime | None]
+    older_secrets: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    "Keys of rotations before that, each as [base64, Unix second until which it signs]."
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     failing_since: Mapped[datetime | None]
     "When the first of the failures came that no success has followed."
@@ -57,9 +63,21 @@ class WebhookEndpoint(Tenanted, Positioned, Base):
         return signatures.hint(self.secret)
 
     def signing_keys(self, now: datetime) -> list[bytes]:
-        """The keys that sign at `now`: the newest first, then the rotated one while it is kept."""
-        kept = self.old_secret if self.old_secret_until and self.old_secret_until > now else None
-        return [self.secret, kept] if kept else [self.secret]
+        """The keys that sign at `now`: the newest first, then rotated ones while they are kept."""
+        return [self.secret, *(secret for secret, _ in self.old_keys(now))]
+
+    def old_keys(self, now: datetime) -> list[tuple[bytes, float]]:
+        """Rotated keys that still sign at `now`, the last one first, and the Unix second until which each does."""
+        found = [(base64.b64decode(secret), until) for secret, until in self.older_secrets]
+        if self.old_secret is not None and self.old_secret_until is not None:
+            found.insert(0, (self.old_secret, self.old_secret_until.timestamp()))
+        return [(secret, until) for secret, until in found if until > now.timestamp()]
+
+    def retire_key(self, now: datetime, until: datetime | None) -> None:
+        """Let the present key sign until then, beside those that do already; without a time, no old key signs."""
+        kept = self.old_keys(now)[:MOST_OLD_KEYS - 1] if until else []
+        self.older_secrets = [[base64.b64encode(secret).decode(), ends] for secret, ends in kept]
+        self.old_secret, self.old_secret_until = (self.secret, until) if until else (None, None)
 
 
 class WebhookDelivery(Tenanted, Positioned, Base):

@@ -159,7 +159,8 @@ class TestDispatch:
     @pytest.mark.usefixtures("rows")
     def test_it_sees_neither_what_events_say_nor_where_they_are_told(self) -> None:
         for column, table in (("data", "events"), ("url", "webhook_endpoints"), ("secret", "webhook_endpoints"),
-                              ("old_secret", "webhook_endpoints"), ("name", "webhook_endpoints"),
+                              ("old_secret", "webhook_endpoints"), ("older_secrets", "webhook_endpoints"),
+                              ("name", "webhook_endpoints"),
                               ("address", "mail_subscriptions"), ("secret", "mail_subscriptions"),
                               ("name", "mail_subscriptions"), ("address", "mails"), ("error", "mails")):
             with pytest.raises(ProgrammingError, match="permission denied"), transaction(DISPATCH) as session:

@@ -53,8 +53,8 @@ def snapshot(job: Job) -> JSONObject:
     if isinstance(inner, Mapping):
         shown["method"] = {**job.method, kind: {name: inner[name] for name in inner if name not in _PROMPTS}}
     if shown["error"].get("code") in _QUOTING:
-        shown["error"] = {**shown["error"], "message": "The job failed over what a file of it holds. See the job's"
-                          " `error` (GET /v1/fine_tuning/jobs/{id}) and GET /v1/files/{id}/validation."}
+        shown["error"] = {**shown["error"], "message": f"The reason quotes data: GET /v1/fine_tuning/jobs/{job.id}"
+                          " tells it."}
     return shown
 
 

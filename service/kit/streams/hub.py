@@ -120,7 +120,7 @@ class Feed:
             self.woken.clear()
             try:
                 page = await self._hub.read(self._source, self.cursor)
-            except SQLAlchemyError as failed:
+            except Exception as failed:  # noqa: BLE001 - one bad read must not silence those who follow for good
                 _log.warning("cannot read what streams follow: %s", type(failed).__name__)
                 await asyncio.sleep(_FAILED_SECONDS)
                 continue

@@ -46,5 +46,8 @@ def disable(session: Session, endpoint_id: str, reason: str, *, now: datetime, s
 
 
 def _told(endpoint: WebhookEndpoint) -> str:
-    """A chat's URL is a secret, which whoever has it can write there with; others are told of its host."""
-    return endpoint.url if endpoint.kind == "webhook" else f"https://{urlsplit(endpoint.url).hostname}/…"
+    """A chat's URL is a secret, which whoever has it can write there with; others are told of its host.
+
+    So may be what stands in another URL's query.
+    """
+    return endpoint.url.partition("?")[0] if endpoint.kind == "webhook" else f"https://{urlsplit(endpoint.url).hostname}/…"

@@ -18,6 +18,9 @@ from service.webhooks.tables import WebhookEndpoint
 _MOST = 200
 """Each event may be delivered to all of a project's endpoints, and all of that is planned in one go."""
 _OLD_SECRET_LIFE = timedelta(hours=24)
+_PREFIXES = {"fine_tuning.job.": "ftjob-", "file.": "file-", "dataset.version.": "dsver_", "review.": "review_",
+             "spend.": "proj_", "credential.": "cred_", "model.": "ft:base:house::", "import.": "import_",
+             "webhook_endpoint.": "we_"}
 _TAKEN_UP_AGAIN: dict[str, Any] = dict.fromkeys(("failing_since", "last_failure_at", "disabled_at", "disabled_reason"))
 
 
@@ -60,20 +63,26 @@ def delete(session: Session, endpoint_id: str) -> WebhookEndpoint:
 
 
 def rotate_secret(session: Session, endpoint_id: str, *, keep_old: bool) -> WebhookEndpoint:
-    """A fresh signing key; the old one signs beside it for a day if `keep_old`, and not at all otherwise."""
-    endpoint = queries.endpoint(session, endpoint_id)
+    """A fresh signing key. If `keep_old`, the old one signs beside it for a day, as do those that were promised so
+    before; otherwise only the new one signs from now on.
+    """
+    endpoint = queries.endpoint(session, endpoint_id, lock=True)
     now = database_now(session)
-    endpoint.old_secret = endpoint.secret if keep_old else None
-    endpoint.old_secret_until = now + _OLD_SECRET_LIFE if keep_old else None
+    endpoint.retire_key(now, now + _OLD_SECRET_LIFE if keep_old else None)
     endpoint.secret = signatures.new_secret()
     endpoint.updated_at = now
     return endpoint
 
 
 def sample(session: Session, endpoint_id: str, event_type: str) -> Message:
-    """A signed event that never happened, for trying the endpoint out."""
+    """A signed event that never happened, for trying the endpoint out; it says so, as `test`."""
     endpoint = queries.endpoint(session, endpoint_id)
-    now, subject = database_now(session), new_id("ftjob-")
+    now, subject = database_now(session), new_id(_prefix(event_type))
     event = Event(id=new_id("evt_"), project_id=endpoint.project_id, type=event_type, subject=subject, sequence=1,
                   created_at=now, data={"id": subject})
-    return signed(endpoint, new_id("wh_"), now, bodies.body(event, endpoint))
+    return signed(endpoint, new_id("wh_"), now, bodies.body(event, endpoint, is_test=True))
+
+
+def _prefix(event_type: str) -> str:
+    """How ids of such an event's subject begin."""
+    return next(prefix for group, prefix in _PREFIXES.items() if event_type.startswith(group))

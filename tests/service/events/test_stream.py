@@ -139,6 +139,10 @@ def test_places_that_nobody_gave_are_refused(home: Home, place: str) -> None:
     assert stream_of(home, last_event_id=place)[0] == 400
 
 
+def test_a_stream_that_would_never_end_with_anything_is_refused(home: Home) -> None:
+    assert stream_of(home, until=1)[0] == 400
+
+
 def test_a_row_that_commits_late_is_neither_lost_nor_overtaken(home: Home) -> None:
     with home.follow() as stream:
         with transaction(home.scope) as early:

@@ -1,6 +1,7 @@
 """Mails as programs read them: the headers that they go by, and no value of anybody's that becomes one, or a tag."""
 
 import email
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -65,6 +66,11 @@ class TestHeaders:
         assert f"\r\nList-Unsubscribe: <{LINK}>\r\n".encode() in raw
         assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
         assert b"\r\nAuto-Submitted: auto-generated\r\n" in raw
+
+    def test_one_click_is_promised_over_https_only(self) -> None:
+        raw = letter(replace(contents(), unsubscribe_link=LINK.replace("https://", "http://")), SENDER).content
+        assert b"List-Unsubscribe: <http://" in raw
+        assert b"List-Unsubscribe-Post" not in raw
 
     def test_say_who_when_and_what(self) -> None:
         message = parsed(contents())

@@ -1,5 +1,9 @@
 """Webhook endpoints through the official SDK, over a real socket."""
 
+import json
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from openai import BadRequestError, NotFoundError, OpenAI
@@ -8,8 +12,9 @@ from sqlalchemy import select
 from service.events.types import EventType
 from service.kit.database import transaction
 from service.settings import settings
+from service.webhooks import signatures
 from service.webhooks.operations import endpoints
-from service.webhooks.tables import WebhookEndpoint
+from service.webhooks.tables import MOST_OLD_KEYS, WebhookEndpoint
 from tests.fixtures.api import Tenant
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.server import MakeSDK
@@ -127,6 +132,18 @@ class TestRotateSecret:
             endpoint = session.get_one(WebhookEndpoint, made.id)
             assert endpoint.signing_keys(endpoint.updated_at) == [endpoint.secret]
 
+    def test_every_key_that_was_promised_a_day_signs_for_a_day(self, client: OpenAI, tenant: Tenant) -> None:
+        made = client.webhooks.create(name="ops", url="https://example.com/", event_types=["fine_tuning.job.failed"])
+        shown = [made.signing_secret, *(
+            client.webhooks.rotate_secret(made.id, keep_old_secret_active_for_24_hours=True).signing_secret
+            for _ in range(12))]
+        with transaction(tenant.scope) as session:
+            endpoint = session.get_one(WebhookEndpoint, made.id)
+            signing = [signatures.shown(key) for key in endpoint.signing_keys(endpoint.updated_at)]
+            assert signing == shown[:-MOST_OLD_KEYS - 2:-1]
+            after = endpoint.updated_at + timedelta(hours=24, seconds=1)
+            assert endpoint.signing_keys(after) == [endpoint.secret]
+
     def test_no_body_is_needed(self, client: OpenAI, tenant: Tenant) -> None:
         answer = tenant.client.post(f"/v1/webhook_endpoints/{make(client)}/rotate_secret")
         assert answer.status_code == 200
@@ -141,6 +158,19 @@ class TestTest:
         [request] = receiver.requests
         event = client.webhooks.unwrap(request.body, request.headers, secret=made.signing_secret)
         assert event.type == "fine_tuning.job.succeeded"
+
+    @pytest.mark.parametrize("event_type", list(EventType))
+    def test_a_sample_says_so_and_looks_like_its_type(self, client: OpenAI, receiver: Receiver,
+                                                      event_type: EventType) -> None:
+        wanted: Any = event_type.value  # the SDK's own list knows three of ours
+        client.webhooks.test(make(client, url=receiver.url), event_type=wanted)
+        chat = client.webhooks.create(name="chat", url=receiver.url, event_types=["fine_tuning.job.failed"],
+                                      extra_body={"kind": "slack"})
+        client.webhooks.test(chat.id, event_type=wanted)
+        signed, told = (json.loads(each.body) for each in receiver.requests)
+        assert signed["test"] is True
+        assert signed["data"]["id"].startswith("ftjob-") == event_type.startswith("fine_tuning.job.")
+        assert told["text"].startswith("Test, nothing has happened: ")
 
     def test_a_status_is_reported_whatever_it_is(self, client: OpenAI, receiver: Receiver) -> None:
         receiver.answers = [500]
