@@ -14,7 +14,7 @@ MiB = 1024 * 1024
 GiB = 1024 * MiB
 
 WITHHELD = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "STORAGE_OPTIONS", "SERVING_TOKEN", "KEKS", "KEK_FILE",
-            "KEK_COMMAND", "WEBHOOK_PROXY")
+            "KEK_COMMAND", "WEBHOOK_PROXY", "SMTP_URL")
 """Settings that open this house's doors: no business of processes that read what tenants made."""
 
 

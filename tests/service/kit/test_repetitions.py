@@ -340,5 +340,6 @@ def test_the_description_tells_of_the_header_where_it_is_honoured() -> None:
     paths = create_app().openapi()["paths"]
     told = {described["operationId"]: each for methods in paths.values() for described in methods.values()
             for each in described.get("parameters", []) if each["name"] == "Idempotency-Key"}
-    assert set(told) == {"createFineTuningJob", "retrainFineTuningJob", "retrainFineTuningJobs", "createImport"}
+    assert set(told) == {"createFineTuningJob", "retrainFineTuningJob", "retrainFineTuningJobs", "createImport",
+                         "resendWebhookDelivery", "replayWebhookEndpoint"}
     assert all("extra_headers" in each["description"] and not each["required"] for each in told.values())
