@@ -60,6 +60,12 @@ def taken(act: Act) -> Iterator[int]:
         thread.join(10)
 
 
+def reset_once_greeted(connection: socket.socket) -> None:
+    """Not before: of a socket that was reset before TLS began, Python leaks its wrapper (`SSLSocket._create`)."""
+    connection.recv(1)
+    reset(connection)
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs that a test can wait for."""
@@ -97,7 +103,7 @@ def test_a_connection_that_is_never_taken_made_nothing(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("act", [
     pytest.param(raw(b"this is no TLS, but a greeting"), id="garbage"), pytest.param(raw(), id="end"),
-    pytest.param(reset, id="reset"), pytest.param(silence(3), id="silence"),
+    pytest.param(reset_once_greeted, id="reset"), pytest.param(silence(3), id="silence"),
 ])
 def test_a_handshake_that_fails_made_nothing(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "TIMEOUT", httpx2.Timeout(connect=0.3, read=5, write=5, pool=5))
