@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(8 * GiB, description="Largest file accepted in parts by /v1/uploads, in bytes.")
     max_part_bytes: int = Field(64 * MiB, description="Largest part of an upload, in bytes.")
     upload_lifetime_seconds: int = Field(3600, description="How long an upload takes parts, in seconds.")
-    database_pool_size: int = Field(20, description="Database connections per process, at most.")
+    database_pool_size: int = Field(20, ge=2, description="Database connections per process, at most.")
     body_timeout_seconds: float = Field(
         30.0, gt=0, description="A request body is cut off when it sends nothing for so long, in seconds, or less"
                                 " than 1 kB a second from then on.")

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
+from service.kit.admission import Admitted
 from service.kit.database import NOBODY, Scope, transaction
 from service.kit.streams.hub import Reader
 from service.tenants import operations, queries
@@ -123,17 +124,17 @@ CurrentProject = Annotated[Caller, Depends(project_caller)]
 CurrentAdmin = Annotated[Caller, Depends(admin_caller)]
 
 
-def project_session(caller: CurrentProject) -> Iterator[Session]:
+def project_session(caller: CurrentProject, _: Admitted) -> Iterator[Session]:
     with transaction(caller.scope) as session:
         yield session
 
 
-def admin_session(caller: CurrentAdmin) -> Iterator[Session]:
+def admin_session(caller: CurrentAdmin, _: Admitted) -> Iterator[Session]:
     with transaction(caller.scope) as session:
         yield session
 
 
-def revoking_session(caller: CurrentAdmin) -> Iterator[Session]:
+def revoking_session(caller: CurrentAdmin, _: Admitted) -> Iterator[Session]:
     """An admin session after whose commit this process looks every key up anew."""
     with transaction(caller.scope) as session:
         yield session
