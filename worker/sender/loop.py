@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from service.events.operations import CHANNEL
 from service.kit.database import database_now
+from service.kit.listening import listening
 from service.settings import settings
 from service.webhooks.operations import Composed, Due, Ended
 from service.webhooks.replies import Reply
 from service.webhooks.sending import Transport
 from worker.presence import Outage, Presence
 from worker.sender.breakers import Breakers
-from worker.sender.listening import Listener
 from worker.sender.turns import EVENTS_AT_ONCE, Clock, Turns
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ class Sender:
 
     async def run(self) -> None:
         """Until told to stop; trouble with the database is waited out. What is not sent then is given back."""
-        async with Transport() as transport, Presence(APPLICATION_NAME) as presence, Listener(self.wake):
+        news = listening([CHANNEL], name=f"{APPLICATION_NAME} listens", hear=lambda *_: self.wake(), missed=self.wake)
+        async with Transport() as transport, Presence(APPLICATION_NAME) as presence, news:
             _log.info("sender is watching")
             while not self._stopping.is_set():
                 try:

@@ -11,8 +11,8 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.kit.errors import Busy
+from service.kit.listening import listen
 from service.kit.streams.cursors import Cursor, Line, Page
-from service.kit.streams.listening import listen
 from service.settings import settings
 
 _log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ _SHORTEST, _LONGEST = 0.01, 0.5
 """Pauses between looks at rows that wait for an older transaction: its end makes no notice of its own."""
 _FAILED_SECONDS = 1.0
 _CHECK_SECONDS = 60.0
+_CONNECTION_NAME = "tuneworks streams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ class Hub:
                        " several things with one: a stream takes several types.", retry_after=10,
                        code="too_many_streams")
         if not self._tasks:
-            self._tasks = [asyncio.create_task(listen(self._channels, hear=self._hear, missed=self._missed)),
+            self._tasks = [asyncio.create_task(listen(self._channels, name=_CONNECTION_NAME, hear=self._hear,
+                                                      missed=self._missed)),
                            asyncio.create_task(self._check_keys())]
         self._open[project_id] += 1
         self._followers.add(follower)
