@@ -1,7 +1,7 @@
 """What a sender asks of the database at each turn of its loop, each in a transaction of its own and in a thread."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from service.kit.identifiers import new_id
 from service.mail import operations as mail
 from service.settings import settings
 from service.webhooks import operations as webhooks
-from service.webhooks.operations import Composed, Due, Ended
+from service.webhooks.operations import Composed, Due, Ended, Places
 from service.webhooks.replies import Reply
 from service.webhooks.tables import WebhookEndpoint
 
@@ -64,15 +64,13 @@ class Turns:
                 planner(session, told)
         return len(told)
 
-    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], *, room: int, full: Collection[str]) -> Claimed:
-        """Up to `room` deliveries; `rooms` says at a time how much the endpoints may get that are not to get all.
-
-        Projects that are `full` get none.
+    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], places: Places) -> Claimed:
+        """Deliveries for these places; `rooms` says at a time how much the endpoints may get that are not to get all.
         """
         with transaction(DISPATCH) as session:
             now = self._clock(session)
-            due = webhooks.claim(session, now, lease=new_id("lease_"), lease_time=self._lease_time, room=room,
-                                 room_each=settings().webhook_concurrency, rooms=rooms(now), full=full)
+            due = webhooks.claim(session, now, lease=new_id("lease_"), lease_time=self._lease_time, places=places,
+                                 room_each=settings().webhook_concurrency, rooms=rooms(now))
             events = self._load(session, due)
         return Claimed(now, list(webhooks.compose(due, self._known, events, now)))
 
