@@ -153,7 +153,7 @@ class Sender:
             self._note(Ended(composed.due, Reply(None, error=f"It could not be sent: {type(trouble).__name__}."),
                              ours=True))
         else:
-            self._breakers.note(composed.due.endpoint_id, reply, now + timedelta(milliseconds=reply.latency_ms))
+            self._breakers.note(composed.due, reply, now + timedelta(milliseconds=reply.latency_ms))
             self._note(Ended(composed.due, reply))
 
     def _note(self, ended: Ended) -> None:

@@ -16,7 +16,7 @@ from service.kit.identifiers import new_id
 from service.mail import operations as mail
 from service.settings import settings
 from service.webhooks import operations as webhooks
-from service.webhooks.operations import Composed, Due, Ended, Places
+from service.webhooks.operations import Composed, Due, Ended, Places, Room
 from service.webhooks.replies import Reply
 from service.webhooks.tables import WebhookEndpoint
 
@@ -64,7 +64,7 @@ class Turns:
                 planner(session, told)
         return len(told)
 
-    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], places: Places) -> Claimed:
+    def claim(self, rooms: Callable[[datetime], Mapping[str, Room]], places: Places) -> Claimed:
         """Deliveries for these places; `rooms` says at a time how much the endpoints may get that are not to get all.
         """
         with transaction(DISPATCH) as session:

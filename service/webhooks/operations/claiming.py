@@ -39,6 +39,14 @@ class Places(NamedTuple):
     of_project: Mapping[str, int]
 
 
+class Room(NamedTuple):
+    """How many deliveries one endpoint may get."""
+
+    most: int
+    seen: datetime | None = None
+    "Its `endpoint_updated_at` when that was found. If it has been updated since, it gets one at least."
+
+
 _WAITING = """
     recursive waiting as (
         (select endpoint_id, next_attempt_at from webhook_deliveries
@@ -56,9 +64,11 @@ _WAITING = """
 _CLAIM = text(f"""
     with {_WAITING}, ready as (
         select endpoint.id, endpoint.project_id, waiting.next_attempt_at,
-               coalesce(here.room, :room_each) as room, coalesce(theirs.room, :places_each) as places
+               case when endpoint.updated_at > here.seen then greatest(1, here.room)
+                    else coalesce(here.room, :room_each) end as room, coalesce(theirs.room, :places_each) as places
         from waiting join webhook_endpoints endpoint on endpoint.id = waiting.endpoint_id
-        left join unnest(cast(:known as text[]), cast(:rooms as int[])) as here (id, room) on here.id = endpoint.id
+        left join unnest(cast(:known as text[]), cast(:rooms as int[]), cast(:seen as timestamptz[]))
+            as here (id, room, seen) on here.id = endpoint.id
         left join unnest(cast(:projects as text[]), cast(:places as int[])) as theirs (id, room)
             on theirs.id = endpoint.project_id
         where waiting.next_attempt_at <= :now and endpoint.deleted_at is null and endpoint.disabled_at is null
@@ -90,15 +100,17 @@ _CLAIM = text(f"""
 
 
 def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta, places: Places, room_each: int,
-          rooms: Mapping[str, int]) -> Sequence[Due]:
+          rooms: Mapping[str, Room]) -> Sequence[Due]:
     """Take deliveries that are due, as many as there are `places`, of the endpoints that have waited longest first.
 
     Projects take turns, so that many endpoints of one are not in the way of another's. Of one endpoint at most
-    `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone now; and no more than its share
-    of all places and of its project's, so that everybody gets one before anybody gets a second.
+    `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone; and no more than its share of
+    all places and of its project's, so that everybody gets one before anybody gets a second.
     """
     rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": places.room,
-                                    "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values()),
+                                    "room_each": room_each, "known": list(rooms),
+                                    "rooms": [each.most for each in rooms.values()],
+                                    "seen": [each.seen for each in rooms.values()],
                                     "places_each": places.each, "projects": list(places.of_project),
                                     "places": list(places.of_project.values())})
     return [Due._make(row) for row in rows]
