@@ -127,7 +127,13 @@ class Sender:
         if not left.room:
             return
         held = Counter(due.endpoint_id for due, _ in self._under_way.values())
-        claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), left)
+        try:
+            claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), left)
+        except (DBAPIError, PoolTimeout):
+            raise
+        except Exception:  # noqa: BLE001 - what is under way must come to its end, and the next turn may be better
+            _log.exception("deliveries cannot be claimed; they are kept for the next turn")
+            return
         for each in claimed.composed:
             self._begin(each, claimed.now, transport)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -75,9 +75,17 @@ class Turns:
         return Claimed(now, list(webhooks.compose(due, self._known, events, now)))
 
     def _load(self, session: Session, due: Sequence[Due]) -> Mapping[str, Event]:
+        """What is sent, one by one if it must be; what cannot be read is left out, so that no message is made of it."""
         if len(self._known) > _KNOWN_ENDPOINTS:
             self._known.clear()
-        return webhooks.load(session, due, self._known)
+        try:
+            return webhooks.load(session, due, self._known)
+        except DBAPIError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it would come again with each turn, and block all others
+            _log.exception("what %d deliveries are to say cannot be read, %s among them", len(due), due[0].id)
+        return {} if len(due) == 1 else {
+            event_id: event for each in due for event_id, event in self._load(session, [each]).items()}
 
     def record(self, ended: Sequence[Ended]) -> datetime:
         """Write all of it down, one by one if it must be; returns when that was. Raises DBAPIError in an outage."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service.webhooks import operations
+from service.webhooks.operations import Due
 from service.webhooks.replies import Reply
 from service.webhooks.sending import Transport
 from tests.fixtures.api import Tenant, make_tenant
@@ -60,6 +62,41 @@ def test_a_planner_that_fails_keeps_no_delivery_back_and_no_event_is_lost(
     send()
     assert states(tenant) == ["delivered", "delivered"]
     assert asked == [[second], [second]]
+
+
+def test_a_claim_that_fails_ends_no_sender_and_loses_no_delivery(
+        tenant: Tenant, receiver: Receiver, send: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, asked = operations.compose, list[Due]()
+
+    def compose(due: Sequence[Due], *given: Any) -> Any:
+        asked.extend(due)
+        if len(due) == len(asked) == 1:
+            raise RuntimeError("broken")
+        return sound(due, *given)
+    monkeypatch.setattr(operations, "compose", compose)
+    register(tenant, receiver.url)
+    happen(tenant)
+    send()
+    assert (states(tenant), len(asked)) == (["pending"], 1), "it is not tried again and again"
+    send.clock.move(timedelta(minutes=5))
+    send()
+    assert states(tenant) == ["delivered"]
+
+
+def test_one_event_that_cannot_be_read_fails_its_delivery_and_no_other(
+        tenant: Tenant, receiver: Receiver, send: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = operations.load
+
+    def load(session: Session, due: Sequence[Due], known: Any) -> Any:
+        if any(each.subject == "ftjob-bad" for each in due):
+            raise RecursionError("too deep")
+        return sound(session, due, known)
+    monkeypatch.setattr(operations, "load", load)
+    register(tenant, receiver.url, payload="full")
+    for subject in ("ftjob-1", "ftjob-bad", "ftjob-2"):
+        happen(tenant, subject=subject)
+    send()
+    assert states(tenant) == ["delivered", "failed", "delivered"]
 
 
 @pytest.mark.parametrize("unstorable", ["\x00", "\ud800"])
