@@ -1,6 +1,5 @@
 """What came of an attempt, in the form that is kept: bounded, storable, and with a word for what went wrong."""
 
-import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,8 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from service.kit.addresses import ForbiddenAddress, InvalidURL, LocalURL
-from service.webhooks import outcomes
+from service.webhooks import outcomes, troubles
 from service.webhooks.outcomes import ErrorClass
 
 KEPT = 4096
@@ -50,48 +48,10 @@ def of_answer(answer: aiohttp.ClientResponse, body: str) -> Reply:
                  seconds(answer.headers.get("retry-after")), response_headers=heads(answer.headers.items()))
 
 
-def of_trouble(trouble: BaseException, limit: float) -> Reply:
-    """No answer came; `limit` is the time that there was, in seconds."""
-    found = class_of(trouble)
-    return Reply(None, error=storable(_told(trouble, found, limit))[:500], error_class=found)
-
-
-def _told(trouble: BaseException, found: ErrorClass, limit: float) -> str:
-    """One line that says what went wrong, for whoever reads the delivery."""
-    cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
-    if found is ErrorClass.TIMEOUT:
-        return f"No answer within {limit:g} s."
-    if isinstance(trouble, aiohttp.ConnectionTimeoutError):
-        return "Nobody took the connection in time."
-    if isinstance(trouble, aiohttp.ClientHttpProxyError):
-        return f"The proxy of this house answered {trouble.status}."
-    if isinstance(trouble, aiohttp.ClientProxyConnectionError):
-        return "The proxy of this house could not be reached."
-    if isinstance(cause, InvalidURL):
-        return f"The URL {cause}."
-    return f"{type(cause).__name__}: {cause}"
-
-
-_CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorClass], ...] = (
-    (LocalURL, ErrorClass.FORBIDDEN_ADDRESS),
-    ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), ErrorClass.TLS),
-    (aiohttp.ClientConnectorDNSError, ErrorClass.DNS),
-    ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError), ErrorClass.CONNECT),
-    ((aiohttp.NonHttpUrlClientError, aiohttp.InvalidURL), ErrorClass.INVALID_URL),
-    (aiohttp.ClientResponseError, ErrorClass.MALFORMED),
-    (TimeoutError, ErrorClass.TIMEOUT),
-    ((aiohttp.ClientError, OSError), ErrorClass.RESET),
-)
-
-
-def class_of(trouble: BaseException) -> ErrorClass:
-    """The class of what was raised in place of an answer; of ValueErrors of the client's, invalid_url."""
-    if isinstance(trouble, aiohttp.ClientConnectorError) and isinstance(trouble.os_error, ForbiddenAddress):
-        return ErrorClass.FORBIDDEN_ADDRESS
-    for kinds, found in _CLASSES:
-        if isinstance(trouble, kinds):
-            return found
-    return ErrorClass.INVALID_URL
+def of_trouble(trouble: BaseException, host: str, limit: float) -> Reply:
+    """No answer of `host` came; `limit` is the time that there was, in seconds."""
+    return Reply(None, error=storable(troubles.told(trouble, host, limit))[:500],
+                 error_class=troubles.class_of(trouble, host))
 
 
 async def beginning(answer: aiohttp.ClientResponse) -> str:

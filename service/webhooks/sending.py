@@ -94,12 +94,13 @@ class Transport:
         started_at, started = datetime.now(UTC), time.perf_counter()
         headers = {**message.headers, "content-type": "application/json", "user-agent": USER_AGENT, "accept": "*/*",
                    "accept-encoding": "identity", "content-length": str(len(message.body))}
+        host = ""
         try:
             way = self._way(message.url)
-            headers["host"] = way.host
+            host, headers["host"] = way.url.raw_host or "", way.host
             reply = await self._post(way, message.body, headers, started + self._seconds)
         except (aiohttp.ClientError, OSError, ValueError) as trouble:  # TimeoutError is an OSError
-            reply = replies.of_trouble(trouble, self._seconds)
+            reply = replies.of_trouble(trouble, host, self._seconds)
         return replace(reply, started_at=started_at, request_headers=headers,
                        latency_ms=round((time.perf_counter() - started) * 1000))
 

@@ -330,8 +330,8 @@ def show(outcome: Outcome, plan: Plan) -> None:
                       str(row.received), str(row.doubled), str(row.latest).partition(".")[0], delays,
                       row.disabled.partition(":")[0])
     Console(width=200).print(table)
-    print(f"{outcome.disabled_told} times told that an endpoint was disabled; {outcome.took:.0f} s of real time")  # noqa: T201
-    print("\n".join(outcome.broken) or "everything was delivered or says why not, each under one id")  # noqa: T201
+    print(f"{outcome.disabled_told} times told that an endpoint was disabled; {outcome.took:.0f} s of real time")  # noqa: T201 - a report
+    print("\n".join(outcome.broken) or "everything was delivered or says why not, each under one id")  # noqa: T201 - as above
 
 
 def _delays(delays: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from service.webhooks.operations import Due, Room
 from service.webhooks.outcomes import ErrorClass
 from service.webhooks.replies import Reply
 
@@ -23,7 +24,9 @@ class Breaker:
     an answer closes the breaker, a failure opens it again for longer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seen: datetime) -> None:
+        self.seen = seen
+        "When the endpoint that it is about had been updated last."
         self.failures = 0
         self._not_before: datetime | None = None
 
@@ -59,18 +62,28 @@ class Breakers:
         self._most = most
         self._known: dict[str, Breaker] = {}
 
-    def note(self, endpoint_id: str, reply: Reply, now: datetime) -> None:
-        breaker = self._known.setdefault(endpoint_id, Breaker())
+    def note(self, due: Due, reply: Reply, now: datetime) -> None:
+        """An attempt ended. What was known of the endpoint before its owner updated it says nothing of it now."""
+        breaker = self._known.get(due.endpoint_id)
+        if breaker is not None and breaker.seen > due.endpoint_updated_at:
+            return
+        if breaker is None or breaker.seen < due.endpoint_updated_at:
+            breaker = self._known[due.endpoint_id] = Breaker(due.endpoint_updated_at)
         breaker.note(reply, now)
         if breaker.knows_nothing:
-            del self._known[endpoint_id]
+            del self._known[due.endpoint_id]
 
-    def rooms(self, now: datetime, under_way: Mapping[str, int]) -> dict[str, int]:
-        """How many more each endpoint may get, of those that may get less than any other."""
-        rooms = {endpoint_id: breaker.room(now, most=self._most) for endpoint_id, breaker in self._known.items()}
+    def rooms(self, now: datetime, under_way: Mapping[str, int]) -> dict[str, Room]:
+        """How many more each endpoint may get, of those that may get less than any other.
+
+        Only one that nothing is under way to is tried because it was updated: what is under way may be that try.
+        """
+        rooms = {endpoint_id: Room(breaker.room(now, most=self._most), breaker.seen)
+                 for endpoint_id, breaker in self._known.items()}
         for endpoint_id, number in under_way.items():
-            rooms[endpoint_id] = max(0, rooms.get(endpoint_id, self._most) - number)
-        return {endpoint_id: room for endpoint_id, room in rooms.items() if room < self._most}
+            most = rooms[endpoint_id].most if endpoint_id in rooms else self._most
+            rooms[endpoint_id] = Room(max(0, most - number))
+        return {endpoint_id: room for endpoint_id, room in rooms.items() if room.most < self._most}
 
     def states(self) -> Counter[str]:
         """How many are open and how many have merely failed lately."""

@@ -17,10 +17,11 @@ from service.events.operations import CHANNEL
 from service.kit.database import database_now
 from service.kit.listening import listening
 from service.settings import settings
-from service.webhooks.operations import Composed, Due, Ended
+from service.webhooks.operations import Composed, Due, Ended, Places
 from service.webhooks.replies import Reply
 from service.webhooks.sending import Transport
 from worker.presence import Outage, Presence
+from worker.sender import places
 from worker.sender.breakers import Breakers
 from worker.sender.turns import EVENTS_AT_ONCE, Clock, Turns
 
@@ -30,11 +31,8 @@ APPLICATION_NAME = "tuneworks sender"
 _SWEEP_SECONDS = 1.0
 _GATHER_SECONDS = 0.005
 """What ends within so short a time is written down together."""
-_QUICK_AT_ONCE, _AT_ONCE = 400, 800
-"""Deliveries under way, without and with those to slow endpoints, which only hold a connection."""
 _SLOW_SECONDS = 1.0
-_SLOW_OF_ONE_PROJECT = 200
-"""A project with so many slow ones gets no more: whoever has many slow endpoints must not hold all the room."""
+"""What has been under way for so long counts as slow."""
 _STOP_SECONDS = 10.0
 _EXPEL_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
@@ -127,26 +125,24 @@ class Sender:
             return 0
 
     async def _claim(self, transport: Transport) -> None:
-        room = self._room()
-        if room <= 0:
+        left = self._left()
+        if not left.room:
             return
         held = Counter(due.endpoint_id for due, _ in self._under_way.values())
-        claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), room=room,
-                                          full=self._full())
+        try:
+            claimed = await asyncio.to_thread(self._turns.claim, lambda now: self._breakers.rooms(now, held), left)
+        except (DBAPIError, PoolTimeout):
+            raise
+        except Exception:  # noqa: BLE001 - what is under way must come to its end, and the next turn may be better
+            _log.exception("deliveries cannot be claimed; they are kept for the next turn")
+            return
         for each in claimed.composed:
             self._begin(each, claimed.now, transport)
 
-    def _room(self) -> int:
-        quick = len(self._under_way) - len(self._slow())
-        return min(_QUICK_AT_ONCE - quick, _AT_ONCE - len(self._under_way))
-
-    def _slow(self) -> list[Due]:
+    def _left(self) -> Places:
         slow_since = asyncio.get_running_loop().time() - _SLOW_SECONDS
-        return [due for due, began in self._under_way.values() if began <= slow_since]
-
-    def _full(self) -> list[str]:
-        slow = Counter(due.project_id for due in self._slow())
-        return [project_id for project_id, number in slow.items() if number >= _SLOW_OF_ONE_PROJECT]
+        return places.left(Counter(due.project_id for due, _ in self._under_way.values()),
+                           slow=sum(began <= slow_since for _, began in self._under_way.values()))
 
     def _begin(self, composed: Composed, now: datetime, transport: Transport) -> None:
         if composed.message is None:
@@ -165,7 +161,7 @@ class Sender:
             self._note(Ended(composed.due, Reply(None, error=f"It could not be sent: {type(trouble).__name__}."),
                              ours=True))
         else:
-            self._breakers.note(composed.due.endpoint_id, reply, now + timedelta(milliseconds=reply.latency_ms))
+            self._breakers.note(composed.due, reply, now + timedelta(milliseconds=reply.latency_ms))
             self._note(Ended(composed.due, reply))
 
     def _note(self, ended: Ended) -> None:

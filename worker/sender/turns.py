@@ -1,11 +1,11 @@
 """What a sender asks of the database at each turn of its loop, each in a transaction of its own and in a thread."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from service.kit.identifiers import new_id
 from service.mail import operations as mail
 from service.settings import settings
 from service.webhooks import operations as webhooks
-from service.webhooks.operations import Composed, Due, Ended
+from service.webhooks.operations import Composed, Due, Ended, Places, Room
 from service.webhooks.replies import Reply
 from service.webhooks.tables import WebhookEndpoint
 
@@ -64,22 +64,28 @@ class Turns:
                 planner(session, told)
         return len(told)
 
-    def claim(self, rooms: Callable[[datetime], Mapping[str, int]], *, room: int, full: Collection[str]) -> Claimed:
-        """Up to `room` deliveries; `rooms` says at a time how much the endpoints may get that are not to get all.
-
-        Projects that are `full` get none.
+    def claim(self, rooms: Callable[[datetime], Mapping[str, Room]], places: Places) -> Claimed:
+        """Deliveries for these places; `rooms` says at a time how much the endpoints may get that are not to get all.
         """
         with transaction(DISPATCH) as session:
             now = self._clock(session)
-            due = webhooks.claim(session, now, lease=new_id("lease_"), lease_time=self._lease_time, room=room,
-                                 room_each=settings().webhook_concurrency, rooms=rooms(now), full=full)
+            due = webhooks.claim(session, now, lease=new_id("lease_"), lease_time=self._lease_time, places=places,
+                                 room_each=settings().webhook_concurrency, rooms=rooms(now))
             events = self._load(session, due)
         return Claimed(now, list(webhooks.compose(due, self._known, events, now)))
 
     def _load(self, session: Session, due: Sequence[Due]) -> Mapping[str, Event]:
+        """What is sent, one by one if it must be; what cannot be read is left out, so that no message is made of it."""
         if len(self._known) > _KNOWN_ENDPOINTS:
             self._known.clear()
-        return webhooks.load(session, due, self._known)
+        try:
+            return webhooks.load(session, due, self._known)
+        except DBAPIError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it would come again with each turn, and block all others
+            _log.exception("what %d deliveries are to say cannot be read, %s among them", len(due), due[0].id)
+        return {} if len(due) == 1 else {
+            event_id: event for each in due for event_id, event in self._load(session, [each]).items()}
 
     def record(self, ended: Sequence[Ended]) -> datetime:
         """Write all of it down, one by one if it must be; returns when that was. Raises DBAPIError in an outage."""

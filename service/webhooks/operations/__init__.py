@@ -9,7 +9,7 @@ Time that decides anything is handed in as `now`; nothing here looks at a clock,
 of the API.
 """
 
-from service.webhooks.operations.claiming import Due, claim, expel, give_back
+from service.webhooks.operations.claiming import Due, Places, Room, claim, expel, give_back
 from service.webhooks.operations.composing import Composed, compose, load
 from service.webhooks.operations.disabling import disable
 from service.webhooks.operations.endpoints import create, delete, rotate_secret, sample, update
@@ -21,6 +21,8 @@ __all__ = [
     "Composed",
     "Due",
     "Ended",
+    "Places",
+    "Room",
     "claim",
     "compose",
     "create",

@@ -29,6 +29,24 @@ class Due(NamedTuple):
     endpoint_updated_at: datetime
 
 
+class Places(NamedTuple):
+    """How many deliveries one claim may take."""
+
+    room: int
+    "Of all projects together."
+    each: int
+    "Of one project, unless `of_project` says less."
+    of_project: Mapping[str, int]
+
+
+class Room(NamedTuple):
+    """How many deliveries one endpoint may get."""
+
+    most: int
+    seen: datetime | None = None
+    "Its `endpoint_updated_at` when that was found. If it has been updated since, it gets one at least."
+
+
 _WAITING = """
     recursive waiting as (
         (select endpoint_id, next_attempt_at from webhook_deliveries
@@ -44,21 +62,31 @@ _WAITING = """
 """Each endpoint that something waits for which nobody has, and the earliest time of it: one look at the index each."""
 
 _CLAIM = text(f"""
-    with {_WAITING}, chosen as (
-        select waiting.endpoint_id, least(
-            coalesce(here.room, :room_each), greatest(1, ceil(cast(:room as float8) / count(*) over ()))::int) as room
+    with {_WAITING}, ready as (
+        select endpoint.id, endpoint.project_id, waiting.next_attempt_at,
+               case when endpoint.updated_at > here.seen then greatest(1, here.room)
+                    else coalesce(here.room, :room_each) end as room, coalesce(theirs.room, :places_each) as places
         from waiting join webhook_endpoints endpoint on endpoint.id = waiting.endpoint_id
-        left join unnest(cast(:known as text[]), cast(:rooms as int[])) as here (id, room) on here.id = endpoint.id
-        where waiting.next_attempt_at <= :now and coalesce(here.room, :room_each) > 0
-          and endpoint.deleted_at is null and endpoint.disabled_at is null
-          and endpoint.project_id <> all(cast(:full as text[]))
-        order by waiting.next_attempt_at
+        left join unnest(cast(:known as text[]), cast(:rooms as int[]), cast(:seen as timestamptz[]))
+            as here (id, room, seen) on here.id = endpoint.id
+        left join unnest(cast(:projects as text[]), cast(:places as int[])) as theirs (id, room)
+            on theirs.id = endpoint.project_id
+        where waiting.next_attempt_at <= :now and endpoint.deleted_at is null and endpoint.disabled_at is null
+    ), ranked as (
+        select *, count(*) over () as number, count(*) over (partition by project_id) as number_here,
+               row_number() over (partition by project_id order by next_attempt_at) as place
+        from ready where room > 0 and places > 0
+    ), chosen as (
+        select id as endpoint_id, least(room, greatest(1, ceil(cast(:room as float8) / number)),
+                                        greatest(1, places / number_here))::int as room
+        from ranked where place <= places
+        order by place, next_attempt_at
     ), picked as materialized (
-        select ready.id from chosen cross join lateral (
+        select due.id from chosen cross join lateral (
             select id from webhook_deliveries delivery
             where delivery.endpoint_id = chosen.endpoint_id and state = 'pending' and next_attempt_at <= :now
               and (lease is null or leased_until <= :now)
-            order by next_attempt_at limit chosen.room for update skip locked) as ready
+            order by next_attempt_at limit chosen.room for update skip locked) as due
         limit :room
     ), taken as (
         update webhook_deliveries set lease = :lease, leased_until = :until
@@ -71,17 +99,20 @@ _CLAIM = text(f"""
 """)  # noqa: S608 - no value of anybody's in it
 
 
-def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta, room: int, room_each: int,
-          rooms: Mapping[str, int], full: Collection[str] = ()) -> Sequence[Due]:
-    """Take up to `room` deliveries that are due, of the endpoints that have waited longest first.
+def claim(session: Session, now: datetime, *, lease: str, lease_time: timedelta, places: Places, room_each: int,
+          rooms: Mapping[str, Room]) -> Sequence[Due]:
+    """Take deliveries that are due, as many as there are `places`, of the endpoints that have waited longest first.
 
-    Of one endpoint at most `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone now; and
-    no more than its share of `room`, so that everybody gets one before anybody gets a second. Projects that are
-    `full` get nothing.
+    Projects take turns, so that many endpoints of one are not in the way of another's. Of one endpoint at most
+    `room_each` are taken, or what `rooms` says for it: 0 for one that is left alone; and no more than its share of
+    all places and of its project's, so that everybody gets one before anybody gets a second.
     """
-    rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": room,
-                                    "room_each": room_each, "known": list(rooms), "rooms": list(rooms.values()),
-                                    "full": list(full)})
+    rows = session.execute(_CLAIM, {"now": now, "lease": lease, "until": now + lease_time, "room": places.room,
+                                    "room_each": room_each, "known": list(rooms),
+                                    "rooms": [each.most for each in rooms.values()],
+                                    "seen": [each.seen for each in rooms.values()],
+                                    "places_each": places.each, "projects": list(places.of_project),
+                                    "places": list(places.of_project.values())})
     return [Due._make(row) for row in rows]
 
 

@@ -36,6 +36,8 @@ def load(session: Session, due: Iterable[Due], known: MutableMapping[str, Webhoo
         listed = list(theirs)
         endpoints = {each.endpoint_id for each in listed if not _is_known(each, known)}
         full = {each.event_id for each in listed if not _is_thin(each)}
+        for endpoint_id in endpoints:
+            known.pop(endpoint_id, None)  # or its old form would be taken for it if it cannot be read
         if endpoints or full:
             with within(session, Scope.project(project_id)):
                 known.update((found.id, found) for found in _endpoints(session, endpoints))

@@ -1,7 +1,7 @@
 """Deliveries are taken by one sender at a time, the oldest first, and nobody's backlog is in anybody's way."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from service.events.types import EventType
 from service.kit.database import DISPATCH, database_now, transaction
 from service.kit.identifiers import new_id
 from service.webhooks import operations, signatures
-from service.webhooks.operations import Due
+from service.webhooks.operations import Due, Places, Room
 from service.webhooks.tables import WebhookDelivery, WebhookEndpoint
 from tests.fixtures.api import Tenant
 
@@ -41,15 +41,20 @@ def planned(tenant: Tenant, count: int) -> datetime:
     return now
 
 
-def take(now: datetime, *, room: int = 100, each: int = 4, rooms: Mapping[str, int] | None = None,
-         full: Collection[str] = ()) -> list[Due]:
+def take(now: datetime, *, room: int = 100, each: int = 4, rooms: Mapping[str, Room] | None = None,
+         project: int | None = None, of_project: Mapping[str, int] | None = None) -> list[Due]:
+    places = Places(room, room if project is None else project, of_project or {})
     with transaction(DISPATCH) as session:
-        return list(operations.claim(session, now, lease=new_id("lease_"), lease_time=LEASE, room=room, room_each=each,
-                                     rooms=rooms or {}, full=full))
+        return list(operations.claim(session, now, lease=new_id("lease_"), lease_time=LEASE, places=places,
+                                     room_each=each, rooms=rooms or {}))
 
 
 def per_endpoint(due: list[Due]) -> dict[str, int]:
     return dict(Counter(each.endpoint_id for each in due))
+
+
+def per_project(due: list[Due]) -> dict[str, int]:
+    return dict(Counter(each.project_id for each in due))
 
 
 def test_what_is_taken_is_nobody_elses_until_its_lease_ends(tenant: Tenant) -> None:
@@ -120,7 +125,17 @@ def test_each_endpoint_gets_its_share_whatever_waits_for_another(tenant: Tenant,
 def test_rooms_bound_what_is_taken_and_a_blocked_endpoint_hides_no_other(tenant: Tenant) -> None:
     ids = endpoints(tenant, 4)
     now = planned(tenant, 5)
-    assert per_endpoint(take(now, rooms={ids[0]: 0, ids[1]: 1})) == {ids[1]: 1, ids[2]: 4, ids[3]: 4}
+    assert per_endpoint(take(now, rooms={ids[0]: Room(0), ids[1]: Room(1)})) == {ids[1]: 1, ids[2]: 4, ids[3]: 4}
+
+
+def test_an_endpoint_that_is_left_alone_gets_one_as_soon_as_it_was_updated(tenant: Tenant) -> None:
+    ids = endpoints(tenant, 3)
+    now = planned(tenant, 5)
+    with transaction(tenant.scope) as session:
+        seen = session.get_one(WebhookEndpoint, ids[0]).updated_at
+        session.get_one(WebhookEndpoint, ids[1]).updated_at += timedelta(microseconds=1)
+    assert per_endpoint(take(now, rooms=dict.fromkeys(ids, Room(0, seen)))) == {ids[1]: 1}
+    assert per_endpoint(take(now, rooms=dict.fromkeys(ids, Room(2, seen)))) == dict.fromkeys(ids, 2)
 
 
 def test_a_project_that_is_full_gets_nothing_and_hides_no_other(tenant: Tenant, stranger: Tenant) -> None:
@@ -128,8 +143,27 @@ def test_a_project_that_is_full_gets_nothing_and_hides_no_other(tenant: Tenant, 
     [other] = endpoints(stranger, 1)
     planned(tenant, 3)
     now = planned(stranger, 2)
-    assert per_endpoint(take(now, full=[tenant.project_id])) == {other: 2}
+    assert per_endpoint(take(now, of_project={tenant.project_id: 0})) == {other: 2}
     assert len(take(now)) == 6
+
+
+def test_a_project_gets_no_more_than_its_places_whatever_waits(tenant: Tenant, stranger: Tenant) -> None:
+    endpoints(tenant, 8)
+    endpoints(stranger, 1)
+    planned(tenant, 3)
+    now = planned(stranger, 2)
+    assert per_project(take(now, project=5)) == {tenant.project_id: 5, stranger.project_id: 2}
+    assert per_project(take(now, of_project={tenant.project_id: 9})) == {tenant.project_id: 8}
+    assert len(take(now)) == 11
+
+
+def test_projects_take_turns_though_one_has_many_endpoints_that_have_waited_longer(tenant: Tenant,
+                                                                                   stranger: Tenant) -> None:
+    endpoints(tenant, 8)
+    endpoints(stranger, 2)
+    planned(tenant, 1)
+    now = planned(stranger, 1)
+    assert per_project(take(now, room=4)) == {tenant.project_id: 2, stranger.project_id: 2}
 
 
 def test_leased_backlogs_that_are_older_hide_no_other(tenant: Tenant, stranger: Tenant) -> None:
@@ -154,7 +188,7 @@ def test_the_oldest_are_taken_first(tenant: Tenant) -> None:
 def test_what_waits_for_endpoints_that_are_gone_is_failed_and_not_taken(tenant: Tenant) -> None:
     ids = endpoints(tenant, 3)
     now = planned(tenant, 2)
-    [held] = take(now, rooms=dict.fromkeys(ids[1:], 0), each=1)
+    [held] = take(now, rooms=dict.fromkeys(ids[1:], Room(0)), each=1)
     with transaction(tenant.scope) as session:
         for endpoint_id, column in ((ids[0], "deleted_at"), (ids[1], "disabled_at")):
             setattr(session.get_one(WebhookEndpoint, endpoint_id), column, now)

@@ -147,9 +147,10 @@ def test_a_house_of_its_own_is_reached_by_http_through_the_proxy_too(receiver: R
 
 
 @pytest.mark.usefixtures("names")
-def test_a_proxy_that_is_away_is_told_without_its_address(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "http://house:word@proxy.internal:3128"])
+def test_a_proxy_that_is_away_is_told_without_its_address(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     async def send() -> Reply:
-        monkeypatch.setenv("TUNEWORKS_WEBHOOK_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("TUNEWORKS_WEBHOOK_PROXY", proxy)
         settings.cache_clear()
         async with Transport() as transport:
             return await transport.send(Message(f"https://{NAME}/", {}, b"{}"))

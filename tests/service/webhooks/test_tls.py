@@ -94,6 +94,7 @@ def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeyp
                                                    certified: str) -> None:
     seen, [reply] = asyncio.run(attempts(authority.server(certified), authority.trusted(), monkeypatch))
     assert (reply.status, reply.error_class) == (None, ErrorClass.TLS)
+    assert (reply.error or "").startswith(f"The certificate is not valid for {NAME}: Hostname mismatch")
     assert seen.hosts == []
 
 
@@ -101,6 +102,7 @@ def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeyp
 def test_an_authority_that_nobody_knows_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     seen, [reply] = asyncio.run(attempts(authority.server(NAME), ssl.create_default_context(), monkeypatch))
     assert (reply.status, reply.error_class) == (None, ErrorClass.TLS)
+    assert reply.error == f"The certificate is not valid for {NAME}: unable to get local issuer certificate."
     assert seen.hosts == []
 
 
@@ -116,4 +118,6 @@ def test_a_receiver_that_speaks_no_tls_is_told_so(authority: Authority, monkeypa
         settings.cache_clear()
         async with server, Transport(tls=authority.trusted()) as transport:
             return await transport.send(Message(f"https://{NAME}:{port}/", {}, b"{}"))
-    assert asyncio.run(send()).error_class is ErrorClass.TLS
+    reply = asyncio.run(send())
+    assert reply.error_class is ErrorClass.TLS
+    assert (reply.error or "").startswith(f"No secure connection to {NAME} came about: ")

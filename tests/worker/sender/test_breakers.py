@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.webhooks.operations import Due, Room
 from service.webhooks.outcomes import ErrorClass
 from service.webhooks.replies import Reply
 from worker.sender.breakers import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_REST, OPENS_AT, Breaker, Breakers
@@ -12,8 +13,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAILED = Reply(None, error="No answer.", error_class=ErrorClass.TIMEOUT)
 
 
+def due(endpoint_id: str, updated_at: datetime = NOW) -> Due:
+    return Due("wh_1", "lease_1", "proj_1", endpoint_id, "evt_1", 0, "fine_tuning.job.succeeded", "ftjob-1", 1, NOW,
+               "webhook", "thin", updated_at)
+
+
 def opened(failures: int = OPENS_AT) -> Breaker:
-    breaker = Breaker()
+    breaker = Breaker(NOW)
     for _ in range(failures):
         breaker.note(FAILED, NOW)
     return breaker
@@ -50,7 +56,7 @@ def test_an_answer_that_refuses_is_an_answer(error_class: ErrorClass) -> None:
 
 @pytest.mark.parametrize(("asked", "granted"), [(60.0, timedelta(seconds=60)), (1e9, LONGEST_REST)])
 def test_one_that_asks_to_be_left_alone_is_for_a_while(asked: float, granted: timedelta) -> None:
-    breaker = Breaker()
+    breaker = Breaker(NOW)
     breaker.note(Reply(429, error_class=ErrorClass.THROTTLED, retry_after=asked), NOW)
     assert breaker.room(NOW + granted - timedelta(seconds=1), most=4) == 0
     assert breaker.room(NOW + granted, most=4) == 4
@@ -59,15 +65,29 @@ def test_one_that_asks_to_be_left_alone_is_for_a_while(asked: float, granted: ti
 def test_rooms_are_less_what_is_under_way_and_name_only_what_differs() -> None:
     breakers = Breakers(most=4)
     for _ in range(OPENS_AT):
-        breakers.note("we_dead", FAILED, NOW)
-    breakers.note("we_well", Reply(200), NOW)
-    assert breakers.rooms(NOW, {"we_busy": 3, "we_full": 9}) == {"we_dead": 0, "we_busy": 1, "we_full": 0}
-    assert breakers.rooms(NOW + FIRST_PAUSE, {"we_dead": 1}) == {"we_dead": 0}
+        breakers.note(due("we_dead"), FAILED, NOW)
+    breakers.note(due("we_well"), Reply(200), NOW)
+    assert breakers.rooms(NOW, {"we_busy": 3, "we_full": 9}) == {
+        "we_dead": Room(0, NOW), "we_busy": Room(1), "we_full": Room(0)}
+    assert breakers.rooms(NOW + FIRST_PAUSE, {"we_dead": 1}) == {"we_dead": Room(0)}
+
+
+def test_what_failed_before_an_update_says_nothing_of_the_endpoint_after_it() -> None:
+    breakers, updated_at = Breakers(most=4), NOW + timedelta(seconds=1)
+    for _ in range(OPENS_AT):
+        breakers.note(due("we_mended"), FAILED, NOW)
+    breakers.note(due("we_mended", updated_at), FAILED, NOW)
+    assert breakers.states() == {"closed": 1}
+    for _ in range(OPENS_AT):
+        breakers.note(due("we_mended"), FAILED, NOW)
+    assert breakers.states() == {"closed": 1}
+    breakers.note(due("we_mended", updated_at), Reply(200), NOW)
+    assert breakers.rooms(NOW, {}) == {}
 
 
 def test_what_is_well_takes_no_memory() -> None:
     breakers = Breakers(most=4)
     for number in range(100):
-        breakers.note(f"we_{number}", FAILED, NOW)
-        breakers.note(f"we_{number}", Reply(200), NOW)
+        breakers.note(due(f"we_{number}"), FAILED, NOW)
+        breakers.note(due(f"we_{number}"), Reply(200), NOW)
     assert breakers.states().total() == 0

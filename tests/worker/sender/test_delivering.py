@@ -20,6 +20,7 @@ from service.webhooks.tables import WebhookEndpoint
 from tests.fixtures.api import Tenant
 from tests.fixtures.receiver import Receiver
 from tests.worker.sender.driving import Driver, attempts, deliveries, happen, register, states
+from worker.sender.breakers import OPENS_AT
 
 
 class TestPlanning:
@@ -155,6 +156,24 @@ class TestDelivering:
         send()
         found = {each.endpoint_id == dead: (each.state, each.error_class) for each in deliveries(tenant)}
         assert found == {True: ("pending", ErrorClass.CONNECT), False: ("delivered", None)}
+
+    def test_an_endpoint_that_was_updated_is_tried_at_once(
+            self, tenant: Tenant, receiver: Receiver, send: Driver) -> None:
+        receiver.answers = [503]
+        endpoint_id = register(tenant, receiver.url)["id"]
+        for _ in range(OPENS_AT + 1):
+            happen(tenant)
+            send()
+        assert len(receiver.requests) == OPENS_AT, "it is left alone"
+        receiver.answers = [200]
+        tenant.client.post(f"/v1/webhook_endpoints/{endpoint_id}", json={"url": f"{receiver.url}/mended"})
+        send()
+        assert [request.path for request in receiver.requests[OPENS_AT:]] == ["/mended"]
+        assert states(tenant) == ["pending"] * OPENS_AT + ["delivered"]
+        for _ in range(6):
+            happen(tenant)
+        send()
+        assert states(tenant)[OPENS_AT:] == ["delivered"] * 7
 
 
 class TestEndings:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
+from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service.webhooks import operations
+from service.webhooks.operations import Due
 from service.webhooks.replies import Reply
 from service.webhooks.sending import Transport
-from tests.fixtures.api import Tenant
+from tests.fixtures.api import Tenant, make_tenant
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.whole_house import until
 from tests.worker.sender.driving import Driver, attempts, deliveries, happen, register, states
-from worker.sender import loop, turns
+from worker.sender import loop, places, turns
 from worker.sender.loop import Sender
 
 
@@ -59,6 +62,41 @@ def test_a_planner_that_fails_keeps_no_delivery_back_and_no_event_is_lost(
     send()
     assert states(tenant) == ["delivered", "delivered"]
     assert asked == [[second], [second]]
+
+
+def test_a_claim_that_fails_ends_no_sender_and_loses_no_delivery(
+        tenant: Tenant, receiver: Receiver, send: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, asked = operations.compose, list[Due]()
+
+    def compose(due: Sequence[Due], *given: Any) -> Any:
+        asked.extend(due)
+        if len(due) == len(asked) == 1:
+            raise RuntimeError("broken")
+        return sound(due, *given)
+    monkeypatch.setattr(operations, "compose", compose)
+    register(tenant, receiver.url)
+    happen(tenant)
+    send()
+    assert (states(tenant), len(asked)) == (["pending"], 1), "it is not tried again and again"
+    send.clock.move(timedelta(minutes=5))
+    send()
+    assert states(tenant) == ["delivered"]
+
+
+def test_one_event_that_cannot_be_read_fails_its_delivery_and_no_other(
+        tenant: Tenant, receiver: Receiver, send: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = operations.load
+
+    def load(session: Session, due: Sequence[Due], known: Any) -> Any:
+        if any(each.subject == "ftjob-bad" for each in due):
+            raise RecursionError("too deep")
+        return sound(session, due, known)
+    monkeypatch.setattr(operations, "load", load)
+    register(tenant, receiver.url, payload="full")
+    for subject in ("ftjob-1", "ftjob-bad", "ftjob-2"):
+        happen(tenant, subject=subject)
+    send()
+    assert states(tenant) == ["delivered", "failed", "delivered"]
 
 
 @pytest.mark.parametrize("unstorable", ["\x00", "\ud800"])
@@ -131,11 +169,11 @@ def test_receivers_that_hang_keep_no_other_waiting(tenant: Tenant, receiver: Rec
     assert {each.lease for each in deliveries(tenant)} == {None}
 
 
-def test_whoever_has_many_slow_endpoints_leaves_room_for_others(
-        tenant: Tenant, stranger: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under way are at most four, of which one project may hold two that are slow, and what it got before they were."""
-    for name, value in (("_SLOW_OF_ONE_PROJECT", 2), ("_AT_ONCE", 4), ("_QUICK_AT_ONCE", 2), ("_SLOW_SECONDS", 0.0)):
-        monkeypatch.setattr(loop, name, value)
+def test_projects_with_many_slow_endpoints_leave_room_for_others(
+        app_client: TestClient, tenant: Tenant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of five could hold half of the forty places, and together they leave a 1 / (1 + 5 / 2)."""
+    for module, name, value in ((places, "AT_ONCE", 40), (places, "QUICK_AT_ONCE", 20), (loop, "_SLOW_SECONDS", 0.0)):
+        monkeypatch.setattr(module, name, value)
     release = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
@@ -143,21 +181,24 @@ def test_whoever_has_many_slow_endpoints_leaves_room_for_others(
             await release.wait()
         return web.Response()
     receiver.answers = [answer]
-    for _ in range(4):
-        register(tenant, f"{receiver.url}/hangs")
-    happen(tenant)
+    for number in range(5):
+        slow = make_tenant(app_client, f"Slow {number}")
+        for _ in range(5):
+            register(slow, f"{receiver.url}/hangs")
+        for _ in range(4):
+            happen(slow)
 
     async def run() -> None:
         sender = Sender()
         running = asyncio.create_task(sender.run())
         try:
-            await asyncio.to_thread(until, lambda: len(receiver.requests) == 2, 30, "two hang")
-            register(stranger, f"{receiver.url}/well")
-            happen(stranger)
-            await asyncio.to_thread(until, lambda: states(stranger) == ["delivered"], 30, "the other's is delivered")
+            await asyncio.to_thread(until, lambda: len(receiver.requests) >= 20, 30, "many hang")
+            register(tenant, f"{receiver.url}/well")
+            happen(tenant)
+            await asyncio.to_thread(until, lambda: states(tenant) == ["delivered"], 30, "the other's is delivered")
+            assert len(receiver.requests) - 1 <= 40 - 40 / (1 + 5 / 2)
         finally:
             release._loop.call_soon_threadsafe(release.set)  # type: ignore[attr-defined]  # the receiver's loop
             sender.stop()
             await running
     asyncio.run(run())
-    assert [request.path for request in receiver.requests[:3]] == ["/hangs", "/hangs", "/well"]
