@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from service.events.naming import types_among
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.settings import settings
@@ -87,8 +88,9 @@ def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCre
     return {"project": endpoint.project_id, "endpoint": endpoint.id,
             "since": schemas.beginning(body.since), "until": until,
             "types": body.event_types, "most": MOST,
-            **({} if body.state == "failed" else {"subscribed": endpoint.event_types, "again": body.state == "all",
-                                                  "kept": now - timedelta(days=settings().events_days) + _MARGIN}),
+            **({} if body.state == "failed" else {
+                "subscribed": types_among(endpoint.event_types), "again": body.state == "all",
+                "kept": now - timedelta(days=settings().events_days) + _MARGIN}),
             "after": queries.event_position(session, body.after) if body.after is not None else 0}
 
 

@@ -210,6 +210,15 @@ class TestReplay:
                 ({"since": now - 60, "until": now + 60}, 2), ({"since": now + 60}, 0), ({"until": now - 60}, 0)):
             assert replay(tenant, endpoint_id, state="all", dry_run=True, **body)["matched"] == matched, body
 
+    def test_what_a_group_missed_comes_with_its_types(self, tenant: Tenant, receiver: Receiver,
+                                                      deliver: Deliver) -> None:
+        for type_ in (SUCCEEDED, FAILED, EventType.FILE_VALIDATED):
+            happen(tenant, type_)
+        deliver()
+        for name, missed in (("fine_tuning.job.*", 2), ("file.*", 1), ("*", 3)):
+            endpoint_id = register(tenant, receiver.url, name)["id"]
+            assert replay(tenant, endpoint_id, state="undelivered")["queued"] == missed, name
+
     def test_what_is_more_than_one_request_does_goes_on_after_its_last(
             self, tenant: Tenant, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(replaying, "MOST", 2)
