@@ -11,7 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.kit.errors import Busy
-from service.kit.streams.cursors import Cursor, Line, Page
+from service.kit.streams.cursors import Cursor, Line, Page, mark
 from service.kit.streams.listening import listen
 from service.settings import settings
 
@@ -37,6 +37,10 @@ class Source:
     @property
     def key(self) -> tuple[str, str]:
         return self.channel, self.name
+
+    @property
+    def mark(self) -> str:
+        return mark(*self.key)
 
 
 @dataclass(frozen=True, slots=True)
