@@ -191,7 +191,9 @@ class Replay(Answer):
     object: Literal["webhook_endpoint.replay"] = "webhook_endpoint.replay"
     webhook_endpoint_id: str
     matched: int
-    """Deliveries that the request speaks of and that are not on their way already."""
+    """Deliveries that the request can send again, the ones that it queues among them."""
+    pending: int
+    """Those of the same time and types that are on their way already: not counted in `matched`, and left alone."""
     queued: int
     """So many of them are sent again now; 0 in a dry run."""
     has_more: bool
