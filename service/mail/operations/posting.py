@@ -101,10 +101,13 @@ def abandon(session: Session, mail_id: str) -> None:
 
 
 _FORGET = text("""
-    delete from mails where id in (
+    with old as materialized (
         select id from mails where state <> 'pending' and created_at < :before
-        order by position limit :most for update skip locked)
+        order by position limit :most for update skip locked
+    )
+    delete from mails where id in (select id from old)
 """)
+"""Materialized: asked again for each row, a subquery would find others each time, past those that are gone."""
 
 
 def forget(session: Session, *, before: datetime, most: int) -> int:

@@ -427,6 +427,15 @@ class TestForgetting:
             assert session.scalars(select(Mail.state)).all() == ["pending"]
         assert count(tenant, MailNotice) == 1
 
+    def test_no_more_go_at_once_than_was_said_however_it_is_planned(self, tenant: Tenant, sent: MailServer) -> None:
+        for number in range(4):
+            subscribe(tenant, f"ops{number}@example.org")
+        work_all(tenant)
+        with transaction(DISPATCH) as session:
+            for way in ("hashagg", "hashjoin", "indexscan", "bitmapscan", "material", "mergejoin", "sort"):
+                session.execute(text(f"set local enable_{way} = off"))
+            assert operations.forget(session, before=database_now(session), most=3) == 3
+
     def test_an_event_goes_though_it_was_told_by_mail(self, tenant: Tenant, sent: MailServer) -> None:
         subscribed(tenant, sent)
         happen(tenant, "ftjob-1")
