@@ -60,7 +60,7 @@ async def stream(caller: CurrentProject, reader: StreamReader, hub: asking.Strea
     """
     if chosen.until is not None:
         raise EndlessStream
-    cursor = await in_transaction(caller, following.start, last_id=last_id, begin=begin)
+    cursor = await in_transaction(caller, following.start, caller.project_id, last_id=last_id, begin=begin)
     follower = Follower(reader, cursor, lambda line: chosen.covers(line.about))
     return EventStream(hub, following.source(caller.project_id), follower)
 

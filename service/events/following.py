@@ -27,10 +27,10 @@ def source(project_id: str) -> Source:
     return Source(CHANNEL, project_id, read)
 
 
-def start(session: Session, *, last_id: str | None, begin: Literal["now", "beginning"]) -> Cursor:
-    """Where a stream of this transaction's project begins. Raises UnknownPlace."""
-    return cursors.start(session, lambda event_id: select(Event).where(Event.id == event_id), last_id=last_id,
-                         begin=begin)
+def start(session: Session, project_id: str, *, last_id: str | None, begin: Literal["now", "beginning"]) -> Cursor:
+    """Where a stream of this project begins, whose transaction it is. Raises UnknownPlace."""
+    return cursors.start(session, lambda event_id: select(Event).where(Event.id == event_id),
+                         marked=cursors.mark(CHANNEL, project_id), last_id=last_id, begin=begin)
 
 
 def _line(event: Event) -> Line:

@@ -8,12 +8,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from service.events.errors import EventNotFound, UnknownEventType
+from service.events.naming import types_among
 from service.events.tables import Event
-from service.events.types import EventType
 from service.kit.database import among
 from service.kit.pagination import paginate
-
-_GROUP = ".*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,7 @@ class Wanted:
 
 
 def types_named(names: Sequence[str]) -> frozenset[str] | None:
-    """The types that these names and groups (`fine_tuning.job.*`) stand for; None for no names.
+    """The types that these names and groups (`fine_tuning.job.*`, `*`) stand for; None for no names.
 
     Raises UnknownEventType.
     """
@@ -53,9 +51,7 @@ def types_named(names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _types_of(name: str) -> list[str]:
-    stem = name.removesuffix(_GROUP) + "."
-    found = [each.value for each in EventType
-             if each.value == name or (name.endswith(_GROUP) and each.value.startswith(stem))]
+    found = types_among([name])
     if not found:
         raise UnknownEventType(name)
     return found

@@ -16,8 +16,6 @@ from service.kit.streams.cursors import Cursor, Line, Page
 from service.kit.streams.hub import Source
 
 _PAGE = 200
-DONE = "done"
-"""The id of the last frame of all: who comes back with it has everything."""
 
 
 def source(project_id: str, job_id: str) -> Source:
@@ -29,10 +27,10 @@ def source(project_id: str, job_id: str) -> Source:
 
 def start(session: Session, job: Job, *, last_id: str | None, begin: Literal["now", "beginning"]) -> Cursor | None:
     """Where a stream of this job's log begins; None where nothing can follow. Raises UnknownPlace."""
-    if last_id == DONE and job.status.is_terminal:
+    if last_id == _done(job.id) and job.status.is_terminal:
         return None
     return cursors.start(session, lambda line: _log(job.id).where(or_(JobEvent.id == line, JobEvent.alias == line)),
-                         last_id=last_id, begin=begin)
+                         marked=cursors.mark(CHANNEL, job.id), last_id=last_id, begin=begin)
 
 
 def _read(session: Session, job_id: str, after: Cursor) -> Page:
@@ -43,7 +41,12 @@ def _read(session: Session, job_id: str, after: Cursor) -> Page:
         return page
     told = {"id": job.shown_id, "object": "fine_tuning.job", "status": job.status}
     return Page(lines=page.lines, cursor=page.cursor,
-                end=frame(DONE, "done", json.dumps(told)))
+                end=frame(_done(job_id), "done", json.dumps(told)))
+
+
+def _done(job_id: str) -> str:
+    """The id of the last frame of all: who comes back with it has everything."""
+    return f"done_{cursors.mark(CHANNEL, job_id)}"
 
 
 def _log(job_id: str) -> Select[JobEvent]:

@@ -9,6 +9,7 @@ HEADERS = {
                                " frame-ancestors 'none'; base-uri 'none'",
     "cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex",
     "x-content-type-options": "nosniff"}
+_TAKE_BACK = "That was a mistake: send mail again"
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;color:#222;background:#fff}
 button{font:inherit;padding:.5rem 1.2rem;cursor:pointer}
@@ -26,13 +27,23 @@ def confirmed(project: str, address: str) -> str:
                  " end that.")
 
 
+def confirmed_already(project: str, address: str) -> str:
+    return _page("Confirmed", f"This address is confirmed already: {address}, for mail of the project {line(project)}."
+                 " Each mail has a link to end that.")
+
+
 def ask_to_unsubscribe(project: str, address: str) -> str:
     return _page("No more mail?", f"{address} will get no more mail of the project {line(project)}.", "Unsubscribe")
 
 
 def unsubscribed(project: str, address: str, confirm_link: str) -> str:
     return _page("Unsubscribed", f"{address} gets no more mail of the project {line(project)}.",
-                 "That was a mistake: send mail again", to=confirm_link)
+                 _TAKE_BACK, to=confirm_link)
+
+
+def unsubscribed_already(project: str, address: str, confirm_link: str) -> str:
+    return _page("Unsubscribed", "You get no mail from this subscription any more: it was for"
+                 f" {address}, of the project {line(project)}.", _TAKE_BACK, to=confirm_link)
 
 
 def invalid() -> str:

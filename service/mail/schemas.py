@@ -65,6 +65,6 @@ class Mail(Answer):
     """`dropped`: nobody wanted it any more when its turn came."""
     attempts: int
     error: str | None
-    """What the mail server said last, if it did not take it."""
+    """Why it was not taken at the last try: a sentence, with the mail server's own reply if there was one."""
     created_at: Timestamp
     sent_at: Timestamp | None

@@ -47,9 +47,9 @@ def send(letter: Letter) -> Handover:
         return Handover(Outcome.LATER, str(unset))
     except smtplib.SMTPRecipientsRefused as refused:
         code, said = next(iter(refused.recipients.values()))
-        return _answered(code, said)
+        return _answered("the address", code, said)
     except smtplib.SMTPDataError as refused:  # any other answer, as to the greeting or to STARTTLS, is not about it
-        return _answered(refused.smtp_code, refused.smtp_error)
+        return _answered("the mail", refused.smtp_code, refused.smtp_error)
     except (smtplib.SMTPException, OSError, ValueError) as trouble:  # ssl.SSLError and TimeoutError are OSErrors
         return Handover(Outcome.LATER, in_words(trouble))
     return Handover(Outcome.SENT)
@@ -81,12 +81,40 @@ def _connection(found: Server) -> Iterator[smtplib.SMTP]:
         connection.close()
 
 
-def _answered(code: int, said: bytes | str) -> Handover:
-    error = line(f"{code} {said.decode(errors='replace') if isinstance(said, bytes) else said}", longest=_LONGEST)
-    return Handover(Outcome.REFUSED if 500 <= code < 600 else Outcome.LATER, error)
+def _answered(what: str, code: int, said: bytes | str) -> Handover:
+    """What the server does with it, and its own words, of which `smtplib` keeps half where they have no code (-1)."""
+    is_final = 500 <= code < 600
+    verdict = f"refuses {what}" if is_final else f"does not take {what} now"
+    words = said.decode(errors="replace") if isinstance(said, bytes) else said
+    error = f"The mail server {verdict}: {f'{code} {words}' if code > 0 else 'its answer has no code'}"
+    return Handover(Outcome.REFUSED if is_final else Outcome.LATER, line(error, longest=_LONGEST))
 
 
 def in_words(trouble: Exception) -> str:
-    if isinstance(trouble, smtplib.SMTPResponseException):
-        return _answered(trouble.smtp_code, trouble.smtp_error).error
-    return line(f"{type(trouble).__name__}: {trouble}", longest=_LONGEST)
+    """A sentence for owners and operators; the more special classes come first."""
+    match trouble:
+        case smtplib.SMTPAuthenticationError(smtp_code=code, smtp_error=words):
+            said = _answered("this house's name and password", code, words).error
+        case smtplib.SMTPResponseException(smtp_code=code, smtp_error=words):
+            said = _answered("mail of this house", code, words).error
+        case smtplib.SMTPServerDisconnected():
+            said = "The mail server broke the connection off, or did not answer in time."
+        case smtplib.SMTPException():
+            said = "The mail server does not offer what this house requires: STARTTLS, and a login if it has one."
+        case TimeoutError():
+            said = "The mail server did not answer in time."
+        case ssl.SSLCertVerificationError(verify_message=why):
+            said = f"The mail server's certificate cannot be trusted: {why}."
+        case ssl.SSLError(reason=why):
+            said = f"No encrypted connection to the mail server came about: {_lowered(why)}."
+        case FileNotFoundError() | PermissionError() | IsADirectoryError():  # no other file is read
+            said = "The file that TUNEWORKS_SMTP_CA_FILE names cannot be read."
+        case OSError(strerror=why):
+            said = f"The mail server cannot be reached: {_lowered(why)}."
+        case _:
+            said = f"The mail could not be handed over: {type(trouble).__name__}."
+    return line(said, longest=_LONGEST)
+
+
+def _lowered(why: str | None) -> str:
+    return why.replace("_", " ").lower() if why else "nobody says why"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from service.events.naming import EventName, EventNames
+from service.events.naming import EventName, EventNames, EventNamesOrGroups
 from service.kit.schemas import Answer, PlainStr, Request, Timestamp
 
 Name = Annotated[PlainStr, Field(min_length=1, max_length=256)]
@@ -16,6 +16,9 @@ Payload = Annotated[Literal["thin", "full"], Field(description=(
 Kind = Annotated[Literal["webhook", "slack"], Field(description=(
     "What is sent: `webhook`, signed events, or `slack`, the messages that Slack and what is compatible with it take at"
     " an incoming webhook; `payload` is then of no account. Not a field of OpenAI's."))]
+Listened = Annotated[EventNamesOrGroups, Field(description=(
+    "Types of events, groups of them such as `fine_tuning.job.*`, or `*` for all. Types that come later belong to their"
+    " groups too. Groups are not OpenAI's."))]
 State = Literal["pending", "delivered", "failed"]
 LATEST = 253_402_300_799
 """The last second of the year 9999, which is as far as dates reach."""
@@ -35,7 +38,7 @@ def end(second: int) -> datetime:
 class EndpointCreate(Request):
     name: Name
     url: URL
-    event_types: EventNames
+    event_types: Listened
     payload: Payload = "thin"
     kind: Kind = "webhook"
 
@@ -45,7 +48,7 @@ class EndpointUpdate(Request):
 
     name: Name | None = None
     url: URL | None = None
-    event_types: EventNames | None = None
+    event_types: Listened | None = None
     payload: Payload | None = None
     kind: Kind | None = None
 
@@ -115,6 +118,8 @@ class EventTypeDescription(Answer):
 class EventTypeList(Answer):
     object: Literal["list"] = "list"
     data: list[str]
+    groups: list[str]
+    """What endpoints can listen to beside: several types at once. Not a field of OpenAI's."""
     descriptions: list[EventTypeDescription]
     """What each of them says. Not a field of OpenAI's."""
 
@@ -186,7 +191,9 @@ class Replay(Answer):
     object: Literal["webhook_endpoint.replay"] = "webhook_endpoint.replay"
     webhook_endpoint_id: str
     matched: int
-    """Deliveries that the request speaks of and that are not on their way already."""
+    """Deliveries that the request can send again, the ones that it queues among them."""
+    pending: int
+    """Those of the same time and types that are on their way already: not counted in `matched`, and left alone."""
     queued: int
     """So many of them are sent again now; 0 in a dry run."""
     has_more: bool

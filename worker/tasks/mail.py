@@ -35,8 +35,8 @@ def deliver(running: Running) -> timedelta | None:
 
 
 @deliver.abandoned
-def _(session: Session, claim: Claim, cause: str) -> None:
-    mail.abandon(session, claim.subject, cause)
+def _(session: Session, claim: Claim, _cause: str) -> None:
+    mail.abandon(session, claim.subject)
 
 
 @daily(Queue.IO)

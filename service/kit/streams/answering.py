@@ -118,7 +118,7 @@ class EventStream(Response):
 
     def _place(self) -> str:
         """A frame without data: clients keep its id and tell their program nothing."""
-        return f"id: {token(self._follower.cursor)}\n\n"
+        return f"id: {token(self._follower.cursor, self._source.mark)}\n\n"
 
     async def _send_lines(self, send: Send, lines: Iterable[Line]) -> None:
         waiting = list(lines)

@@ -4,6 +4,7 @@ A row's place is (transaction_id, position). Rows are read only as far as no old
 `Streamed`), so what was read once is never joined by a row before it.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from service.kit.errors import InvalidRequest
 Cursor = tuple[int, int]
 """Everything up to here was read; (transaction, 0) lies before all rows of that transaction."""
 BEGINNING: Cursor = (0, 0)
-_TOKEN = re.compile(r"at_([0-9]{1,19})_([0-9]{1,19})", re.ASCII)
+_MARK_LENGTH = 12
+_TOKEN = re.compile(rf"at_([0-9a-f]{{{_MARK_LENGTH}}})_([0-9]{{1,19}})_([0-9]{{1,19}})", re.ASCII)
 _LARGEST = 2**63 - 1
 _HORIZON = text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
@@ -53,9 +55,14 @@ class UnknownPlace(InvalidRequest):
                          " it out and add from=beginning to read everything that is kept.", param="last_event_id")
 
 
-def token(cursor: Cursor) -> str:
+def mark(channel: str, name: str) -> str:
+    """What ids say of the stream that gave them: a place in one means nothing in another."""
+    return hashlib.sha256(f"{channel} {name}".encode()).hexdigest()[:_MARK_LENGTH]
+
+
+def token(cursor: Cursor, marked: str) -> str:
     """A place as an id that clients send back, for where no row's own id says it."""
-    return f"at_{cursor[0]}_{cursor[1]}"
+    return f"at_{marked}_{cursor[0]}_{cursor[1]}"
 
 
 def read(session: Session, query: Select[Any], table: type[Any], after: Cursor, limit: int,
@@ -79,27 +86,27 @@ def cursor_of(row: Any) -> Cursor:
     return row.transaction_id, row.position
 
 
-def start(session: Session, find: Callable[[str], Select[Any]], *, last_id: str | None,
+def start(session: Session, find: Callable[[str], Select[Any]], *, marked: str, last_id: str | None,
           begin: Literal["now", "beginning"]) -> Cursor:
-    """Where a stream begins: after `last_id`, a token or what `find` finds, else as `begin` says.
+    """Where a stream begins: after `last_id`, a token of its own or what `find` finds, else as `begin` says.
 
     Raises UnknownPlace.
     """
     horizon: int = session.execute(_HORIZON).scalar_one()
     if not last_id:
         return BEGINNING if begin == "beginning" else (horizon, 0)
-    found = _of_token(last_id, horizon) or _of_row(session, find(last_id))
+    found = _of_token(last_id, marked, horizon) or _of_row(session, find(last_id))
     if found is None:
         raise UnknownPlace(last_id)
     return min(found, (horizon, 0))  # an id that no stream gave may lie where older transactions are still open
 
 
-def _of_token(name: str, horizon: int) -> Cursor | None:
-    """The place that a token names, unless it was made by another house or by nobody: it would skip what is to come."""
+def _of_token(name: str, marked: str, horizon: int) -> Cursor | None:
+    """The place that a token names, unless it is of another stream or house, or of nobody: it would skip lines."""
     match = _TOKEN.fullmatch(name)
-    if match is None:
+    if match is None or match[1] != marked:
         return None
-    transaction, position = int(match[1]), int(match[2])
+    transaction, position = int(match[2]), int(match[3])
     return (transaction, position) if transaction <= horizon and position <= _LARGEST else None
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.kit.errors import Busy
 from service.kit.listening import listen
-from service.kit.streams.cursors import Cursor, Line, Page
+from service.kit.streams.cursors import Cursor, Line, Page, mark
 from service.settings import settings
 
 _log = logging.getLogger(__name__)
@@ -38,6 +38,10 @@ class Source:
     @property
     def key(self) -> tuple[str, str]:
         return self.channel, self.name
+
+    @property
+    def mark(self) -> str:
+        return mark(*self.key)
 
 
 @dataclass(frozen=True, slots=True)

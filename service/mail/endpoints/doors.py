@@ -15,7 +15,11 @@ router = APIRouter(prefix="/notifications", include_in_schema=False)
 
 @router.get("/confirm/{token}")
 def ask_to_confirm(token: str) -> HTMLResponse:
-    return _shown(token, Purpose.CONFIRM, lambda known: pages.ask_to_confirm(known.project, known.address))
+    def ask(known: Known) -> str:
+        if known.status in {"active", "disabled"}:
+            return pages.confirmed_already(known.project, known.address)
+        return pages.ask_to_confirm(known.project, known.address)
+    return _shown(token, Purpose.CONFIRM, ask)
 
 
 @router.post("/confirm/{token}")
@@ -28,7 +32,11 @@ def confirm(token: str) -> HTMLResponse:
 
 @router.get("/unsubscribe/{token}")
 def ask_to_unsubscribe(token: str) -> HTMLResponse:
-    return _shown(token, Purpose.UNSUBSCRIBE, lambda known: pages.ask_to_unsubscribe(known.project, known.address))
+    def ask(known: Known) -> str:
+        if known.status == "unsubscribed":
+            return pages.unsubscribed_already(known.project, known.address, known.confirm_link)
+        return pages.ask_to_unsubscribe(known.project, known.address)
+    return _shown(token, Purpose.UNSUBSCRIBE, ask)
 
 
 @router.post("/unsubscribe/{token}")

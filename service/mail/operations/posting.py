@@ -19,6 +19,7 @@ _CONFIRMATIONS_A_DAY = 5
 """An address is asked so often a day at most, by whichever tenants; further ones wait."""
 _BOUNCES = 3
 _PATIENCE = timedelta(hours=1)
+_OURS = "The house could not send it, for a reason of its own; its operator finds that in the log."
 
 
 def begin(session: Session, mail_id: str) -> Letter | timedelta | None:
@@ -89,21 +90,24 @@ def _bounced(subscription: MailSubscription, error: str, now: datetime) -> None:
     subscription.bounces += 1
     if subscription.bounces >= _BOUNCES and subscription.status == "active":
         subscription.status, subscription.disabled_at, subscription.updated_at = "disabled", now, now
-        subscription.disabled_reason = f"The mail server refused {_BOUNCES} mails in a row, the last with: {error}"
+        subscription.disabled_reason = f"Mail was refused {_BOUNCES} times in a row. {error}"
 
 
-def abandon(session: Session, mail_id: str, cause: str) -> None:
-    """Give a mail up for a reason on our side."""
+def abandon(session: Session, mail_id: str) -> None:
+    """Give a mail up for a reason on our side, which is in the log."""
     mail = session.get(Mail, mail_id)
     if mail is not None and mail.state == "pending":
-        mail.state, mail.error = "failed", cause
+        mail.state, mail.error = "failed", _OURS
 
 
 _FORGET = text("""
-    delete from mails where id in (
+    with old as materialized (
         select id from mails where state <> 'pending' and created_at < :before
-        order by position limit :most for update skip locked)
+        order by position limit :most for update skip locked
+    )
+    delete from mails where id in (select id from old)
 """)
+"""Materialized: asked again for each row, a subquery would find others each time, past those that are gone."""
 
 
 def forget(session: Session, *, before: datetime, most: int) -> int:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from service.events.naming import GROUPS
 from service.events.types import DESCRIPTIONS, EventType
 from service.kit.addresses import ForbiddenAddress, InvalidURL
 from service.kit.connections import check_early
@@ -82,8 +83,8 @@ async def test(caller: CurrentProject, webhook_endpoint_id: EndpointID, body: sc
 
 @router.get("/webhook_event_types", response_model=schemas.EventTypeList, operation_id="listWebhookEventTypes")
 def event_types(_: CurrentProject) -> dict[str, Any]:
-    """List the types of events that endpoints can subscribe to, and what each of them says."""
-    return {"data": [each.value for each in EventType],
+    """List the types of events that endpoints can subscribe to, the groups of them, and what each type says."""
+    return {"data": [each.value for each in EventType], "groups": GROUPS,
             "descriptions": [{"type": each.value, **asdict(DESCRIPTIONS[each])} for each in EventType]}
 
 

@@ -32,7 +32,7 @@ def replay(session: ProjectSession, webhook_endpoint_id: EndpointID, body: schem
     """Deliver once more what happened since a time: what was given up, what was missed, or everything.
 
     One request queues up to 10,000 deliveries, the oldest events first, and tells whether there is more. What is on
-    its way already is not counted and not sent twice. Not in OpenAI's API.
+    its way already is not sent twice: `pending` counts it, `matched` does not. Not in OpenAI's API.
     """
     return once.do(session, body, lambda: replaying.replay(session, webhook_endpoint_id, body),
                    remember=lambda made: made.model_dump(mode="json"), recall=schemas.Replay.model_validate)

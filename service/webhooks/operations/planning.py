@@ -8,17 +8,21 @@ from sqlalchemy.orm import Session
 
 _PLAN = text("""
     with untold as (
-        select id, project_id, type from events where told_at is null
+        select id, project_id, array[type, '*'] || array(
+            select array_to_string(words[1:number], '.') || '.*'
+            from string_to_array(type, '.') as words, generate_series(1, cardinality(words) - 1) as number) as names
+        from events where told_at is null
         order by position limit :most for update skip locked
     ), planned as (
         insert into webhook_deliveries (id, project_id, event_id, endpoint_id, next_attempt_at)
         select 'wh_' || replace(gen_random_uuid()::text, '-', ''), untold.project_id, untold.id, endpoint.id, :now
         from untold join webhook_endpoints endpoint on endpoint.project_id = untold.project_id
-            and endpoint.event_types ? untold.type and endpoint.deleted_at is null and endpoint.disabled_at is null
+            and endpoint.event_types ?| untold.names and endpoint.deleted_at is null and endpoint.disabled_at is null
         on conflict (project_id, event_id, endpoint_id) do nothing
     )
     update events set told_at = :now from untold where events.id = untold.id returning events.id
 """)
+"""`names` are all that an event is asked for by: `a.b.c`, `*`, `a.*` and `a.b.*`."""
 
 
 def plan(session: Session, now: datetime, *, most: int) -> Sequence[str]:

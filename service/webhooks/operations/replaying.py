@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from service.events.naming import types_among
 from service.kit.database import database_now
 from service.kit.identifiers import new_id
 from service.settings import settings
@@ -25,13 +26,18 @@ _HAPPENED = """
     and event.created_at >= :since and event.created_at <= :until
     and (cast(:types as text[]) is null or event.type = any(:types))
 """
+_PENDING = text(f"""
+    select count(*) from webhook_deliveries delivery cross join lateral (
+        select * from events where events.id = delivery.event_id offset 0) as event
+    where delivery.endpoint_id = :endpoint and delivery.state = 'pending' and {_HAPPENED}
+""")  # noqa: S608 - no value of anybody's in it
 _FAILED = text(f"""
     select event.id as event_id, delivery.id as delivery_id, count(*) over () as matched
     from webhook_deliveries delivery cross join lateral (
         select * from events where events.id = delivery.event_id offset 0) as event
     where delivery.endpoint_id = :endpoint and delivery.state = 'failed' and {_HAPPENED}
     order by event.position limit :most
-""")  # noqa: S608 - no value of anybody's in it
+""")  # noqa: S608 - as above
 _ALL = text(f"""
     select event.id as event_id, delivery.id as delivery_id, count(*) over () as matched
     from events event left join lateral (
@@ -72,12 +78,15 @@ def replay(session: Session, endpoint_id: str, body: schemas.ReplayCreate) -> sc
     if not body.dry_run:
         check_enabled(endpoint)
     now = database_now(session)
-    page = session.execute(_FAILED if body.state == "failed" else _ALL, _chosen(session, endpoint, body, now)).all()
+    chosen = _chosen(session, endpoint, body, now)
+    pending = session.execute(_PENDING, chosen).scalar_one()
+    page = session.execute(_FAILED if body.state == "failed" else _ALL, chosen).all()
     matched = page[0].matched if page else 0
     has_more = matched > len(page)
     queued = 0 if body.dry_run else _queue(session, endpoint, page, now)
-    return schemas.Replay(webhook_endpoint_id=endpoint.id, matched=matched, queued=queued, has_more=has_more,
-                          last_event_id=page[-1].event_id if has_more else None, dry_run=body.dry_run)
+    return schemas.Replay(webhook_endpoint_id=endpoint.id, matched=matched, pending=pending, queued=queued,
+                          has_more=has_more, last_event_id=page[-1].event_id if has_more else None,
+                          dry_run=body.dry_run)
 
 
 def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCreate, now: datetime) -> dict[str, Any]:
@@ -87,8 +96,9 @@ def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCre
     return {"project": endpoint.project_id, "endpoint": endpoint.id,
             "since": schemas.beginning(body.since), "until": until,
             "types": body.event_types, "most": MOST,
-            **({} if body.state == "failed" else {"subscribed": endpoint.event_types, "again": body.state == "all",
-                                                  "kept": now - timedelta(days=settings().events_days) + _MARGIN}),
+            **({} if body.state == "failed" else {
+                "subscribed": types_among(endpoint.event_types), "again": body.state == "all",
+                "kept": now - timedelta(days=settings().events_days) + _MARGIN}),
             "after": queries.event_position(session, body.after) if body.after is not None else 0}
 
 

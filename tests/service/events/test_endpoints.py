@@ -47,6 +47,7 @@ def test_types_and_groups_and_subjects_narrow(tenant: Tenant) -> None:
     assert listed(tenant, type="file.validated") == [checked]
     assert listed(tenant, type="fine_tuning.job.*") == [stepped, ended]
     assert listed(tenant, type="fine_tuning.job.checkpoint.*") == [stepped]
+    assert listed(tenant, type="*") == [checked, stepped, ended]
     assert listed(tenant, type=["file.validated", "fine_tuning.job.succeeded"]) == [checked, ended]
     assert listed(tenant, subject="ftjob-2") == [stepped]
     assert listed(tenant, subject="ftjob-2", type="file.*") == []
@@ -65,7 +66,7 @@ def test_since_is_within_and_until_is_without(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("type", "fine_tuning.job"), ("type", "*"), ("type", ".*"), ("type", "fine_tuning.*.*"), ("type", ""),
+    ("type", "fine_tuning.job"), ("type", "**"), ("type", ".*"), ("type", "fine_tuning.*.*"), ("type", ""),
     ("type", "a\x00"), ("limit", "0"), ("limit", "101"), ("after", "evt_unknown"), ("since", "-1"),
     ("until", str(10**12)), ("since", "now"), ("subject", "\x00"), ("subject", "x" * 257)])
 def test_what_cannot_be_meant_is_refused_by_name(tenant: Tenant, name: str, value: str) -> None:

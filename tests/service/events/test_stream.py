@@ -1,5 +1,6 @@
 """The project's events as they happen: none missed, none twice, whatever commits late, breaks off or is slow."""
 
+import json
 import random
 import socket
 import threading
@@ -133,10 +134,22 @@ def stream_of(home: Home, **options: Any) -> tuple[int, str]:
         return stream.answer.status, stream.answer.read().decode()
 
 
-@pytest.mark.parametrize("place", ["at_1", "at_1_x", "at_9999999999999999999_0", "at_1_9999999999999999999",
-                                   "at_999999999999_0", "\x80", "x" * 257, "at_²_1", "evt_\x00"])
+@pytest.mark.parametrize("place", ["{at}_1", "{at}_1_x", "{at}_9999999999999999999_0", "{at}_1_9999999999999999999",
+                                   "{at}_999999999999_0", "\x80", "x" * 257, "{at}_²_1", "evt_\x00", "at_1_0"])
 def test_places_that_nobody_gave_are_refused(home: Home, place: str) -> None:
-    assert stream_of(home, last_event_id=place)[0] == 400
+    with home.follow() as stream:
+        at = stream.last_id.rsplit("_", 2)[0]
+    assert stream_of(home, last_event_id=place.format(at=at))[0] == 400
+
+
+def test_a_place_in_another_stream_is_none_in_this(home: Home, live_api: str) -> None:
+    with Home(live_api, "Other").follow() as other, home.follow() as own:
+        foreign, place = other.last_id, own.last_id
+    status, body = stream_of(home, last_id=foreign)
+    assert (status, json.loads(body)["error"]["code"]) == (400, "last_event_id_unknown")
+    told = home.tell()
+    with home.follow(last_id=place) as stream:
+        assert ids(stream, 1) == [told]
 
 
 def test_a_stream_that_would_never_end_with_anything_is_refused(home: Home) -> None:

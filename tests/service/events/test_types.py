@@ -22,6 +22,8 @@ def test_a_description_is_whole_sentences_and_names_no_field_twice(type_: EventT
 def test_the_list_of_types_describes_them(tenant: Tenant) -> None:
     answer = tenant.client.get("/v1/webhook_event_types").json()
     assert answer["data"] == [each.value for each in EventType]
+    assert {"*", "fine_tuning.*", "fine_tuning.job.*", "import.*"} < set(answer["groups"])
+    assert not set(answer["groups"]) & set(answer["data"])
     assert [each["type"] for each in answer["descriptions"]] == answer["data"]
     milestone = next(each for each in answer["descriptions"] if each["type"] == EventType.JOB_MILESTONE)
     assert set(milestone["data"]) == {"percent", "step", "total_steps", "metrics"}

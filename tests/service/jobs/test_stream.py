@@ -119,3 +119,15 @@ def test_a_log_is_followed_by_its_project_only_and_from_its_own_lines(tenant: Te
         assert refused.answer.status == 404
     with opened(live_api, path(job_id), tenant.key, last_id=line) as refused:
         assert refused.answer.status == 400
+
+
+def test_a_place_or_an_end_in_another_jobs_log_is_none_in_this(tenant: Tenant, live_api: str) -> None:
+    job_id, other_id = make_job(tenant, JobStatus.SUCCEEDED), make_job(tenant, JobStatus.SUCCEEDED)
+    with opened(live_api, path(other_id), tenant.key, begin="now") as stream:
+        foreign = [stream.last_id]
+        foreign += [each.id for each in stream]
+    assert len(foreign) == 2
+    for place in foreign:
+        answer = tenant.client.get(path(job_id), headers={"last-event-id": place})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "last_event_id_unknown"), place
+        assert tenant.client.get(path(other_id), headers={"last-event-id": place}).status_code in {200, 204}

@@ -3,6 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from service.kit.database import transaction
+from service.mail.tables import MailSubscription
 from service.mail.tokens import Purpose
 from tests.fixtures.api import Tenant
 from tests.fixtures.mail import MailServer
@@ -30,6 +32,19 @@ class TestConfirmation:
         assert status(tenant, made) == "active"
         assert app_client.post(unwanted).status_code == 200
         assert status(tenant, made) == "unsubscribed"
+
+    @pytest.mark.parametrize("state", ["active", "disabled"])
+    def test_who_has_confirmed_is_told_so_and_asked_nothing(
+            self, app_client: TestClient, tenant: Tenant, mail_server: MailServer, state: str) -> None:
+        made = subscribe(tenant, "ops@example.org")
+        confirm(tenant, made)
+        with transaction(tenant.scope) as session:
+            session.get_one(MailSubscription, made["id"]).status = state
+        before = tenant.client.get(f"{PATH}/{made['id']}").json()
+        page = app_client.get(link(tenant, made, Purpose.CONFIRM))
+        assert (page.status_code, "This address is confirmed already" in page.text) == (200, True)
+        assert "<form" not in page.text
+        assert tenant.client.get(f"{PATH}/{made['id']}").json() == before
 
     def test_of_a_deleted_subscription_is_not_valid(self, app_client: TestClient, tenant: Tenant,
                                                     mail_server: MailServer) -> None:
@@ -65,6 +80,20 @@ class TestUnsubscribing:
         assert "Unsubscribe</button>" in app_client.get(door).text
         assert app_client.head(door).status_code in {200, 405}
         assert status(tenant, made) == "active"
+
+    def test_who_has_unsubscribed_is_told_so_and_may_take_it_back(
+            self, app_client: TestClient, tenant: Tenant, mail_server: MailServer) -> None:
+        made = subscribe(tenant, "ops@example.org")
+        confirm(tenant, made)
+        door, other = (link(tenant, made, each) for each in (Purpose.UNSUBSCRIBE, Purpose.CONFIRM))
+        app_client.post(door)
+        before = tenant.client.get(f"{PATH}/{made['id']}").json()
+        page = app_client.get(door)
+        assert (page.status_code, "You get no mail from this subscription any more" in page.text) == (200, True)
+        assert "Unsubscribe</button>" not in page.text
+        assert f'{other}"><button>That was a mistake' in page.text
+        assert "Yes, send mail</button>" in app_client.get(other).text
+        assert tenant.client.get(f"{PATH}/{made['id']}").json() == before
 
     def test_owners_cannot_take_it_back_but_whoever_got_the_mail_can(
             self, app_client: TestClient, tenant: Tenant, mail_server: MailServer) -> None:

@@ -67,13 +67,13 @@ class TestEncryption:
             configure(SMTP_URL=f"smtp://{USER}:{QUOTED}@localhost:{server.port}")
             handover = send(LETTER)
         assert handover.outcome is Outcome.LATER
-        assert "CERTIFICATE_VERIFY_FAILED" in handover.error
+        assert handover.error.startswith("The mail server's certificate cannot be trusted: ")
         assert server.mails == []
 
     def test_a_server_with_another_name_gets_no_mail(self, authority: Authority, configure: Configure) -> None:
         with taking_mail(starttls=authority.server("other.example.com")) as server:
             configure(SMTP_URL=f"smtp://localhost:{server.port}", SMTP_CA_FILE=str(authority_file(authority)))
-            assert "CERTIFICATE_VERIFY_FAILED" in send(LETTER).error
+            assert send(LETTER).error.startswith("The mail server's certificate cannot be trusted: ")
         assert server.mails == []
 
     def test_a_server_that_does_not_encrypt_is_not_spoken_to_in_the_clear(self, configure: Configure) -> None:
@@ -87,17 +87,18 @@ class TestEncryption:
 
 class TestAnswers:
     @pytest.mark.parametrize(("stage", "answer", "outcome", "error"), [
-        ("on_recipient", "450 greylisted, come back", Outcome.LATER, "450 greylisted, come back"),
-        ("on_recipient", "550 no such user", Outcome.REFUSED, "550 no such user"),
-        ("on_data", "451 try again later", Outcome.LATER, "451 try again later"),
-        ("on_data", "554 this is spam", Outcome.REFUSED, "554 this is spam"),
-        ("on_sender", "550 who are you", Outcome.LATER, "550 who are you"),
-        ("on_sender", "421 shutting down", Outcome.LATER, "421 shutting down"),
+        ("on_recipient", "450 greylisted", Outcome.LATER, "does not take the address now: 450 greylisted"),
+        ("on_recipient", "550 no such user", Outcome.REFUSED, "refuses the address: 550 no such user"),
+        ("on_data", "451 try again later", Outcome.LATER, "does not take the mail now: 451 try again later"),
+        ("on_data", "554 this is spam", Outcome.REFUSED, "refuses the mail: 554 this is spam"),
+        ("on_data", "hello", Outcome.LATER, "does not take the mail now: its answer has no code"),
+        ("on_sender", "550 who are you", Outcome.LATER, "refuses mail of this house: 550 who are you"),
+        ("on_sender", "421 shutting down", Outcome.LATER, "does not take mail of this house now: 421 shutting down"),
     ])
     def test_for_now_and_for_good_are_told_apart(self, mail_server: MailServer, stage: str, answer: str,
                                                  outcome: Outcome, error: str) -> None:
         setattr(mail_server, stage, [answer])
-        assert send(LETTER) == Handover(outcome, error)
+        assert send(LETTER) == Handover(outcome, f"The mail server {error}")
         assert mail_server.mails == []
 
     @pytest.mark.parametrize("stage", ["on_sender", "on_recipient", "on_data"])
@@ -112,7 +113,7 @@ class TestAnswers:
                       SMTP_CA_FILE=str(authority_file(authority)))
             handover = send(LETTER)
         assert handover.outcome is Outcome.LATER
-        assert handover.error.startswith("535")
+        assert handover.error.startswith("The mail server refuses this house's name and password: 535 ")
         assert PASSWORD not in handover.error
 
     @pytest.mark.parametrize("answers", [
@@ -124,7 +125,7 @@ class TestAnswers:
             configure(SMTP_URL=f"smtp://127.0.0.1:{listening.getsockname()[1]}")
             handover = send(LETTER)
             answering.join()
-        assert handover == Handover(Outcome.LATER, answers[-1])
+        assert handover == Handover(Outcome.LATER, f"The mail server refuses mail of this house: {answers[-1]}")
 
     def test_what_a_server_says_is_kept_as_one_short_line(self, mail_server: MailServer) -> None:
         mail_server.on_data = ["554 no\x00\x1b[31m " + "x" * 400]
@@ -138,16 +139,32 @@ class TestSilence:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         configure(SMTP_URL=f"smtp+plain://127.0.0.1:{port}")
-        assert send(LETTER) == Handover(Outcome.LATER, "ConnectionRefusedError: [Errno 111] Connection refused")
+        assert send(LETTER) == Handover(Outcome.LATER, "The mail server cannot be reached: connection refused.")
 
     def test_a_server_that_says_nothing(self, configure: Configure) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             configure(SMTP_URL=f"smtp+plain://127.0.0.1:{silent.getsockname()[1]}", SMTP_TIMEOUT_SECONDS="0.2")
-            assert send(LETTER).outcome is Outcome.LATER
+            handover = send(LETTER)
+        assert handover == Handover(
+            Outcome.LATER, "The mail server broke the connection off, or did not answer in time.")
+
+    def test_a_server_that_answers_in_another_protocol(self, configure: Configure) -> None:
+        with taking_mail() as server:
+            configure(SMTP_URL=f"smtps://127.0.0.1:{server.port}")
+            handover = send(LETTER)
+        assert handover.outcome is Outcome.LATER
+        assert handover.error.startswith("No encrypted connection to the mail server came about: ")
 
     def test_an_authority_file_that_is_not_there(self, configure: Configure, tmp_path: Path) -> None:
         configure(SMTP_URL="smtp://127.0.0.1:1", SMTP_CA_FILE=str(tmp_path / "gone.pem"))
-        assert send(LETTER).outcome is Outcome.LATER
+        assert send(LETTER) == Handover(
+            Outcome.LATER, "The file that TUNEWORKS_SMTP_CA_FILE names cannot be read.")
+
+    def test_a_name_that_nobody_has(self, configure: Configure) -> None:
+        configure(SMTP_URL="smtp://mail.invalid")
+        handover = send(LETTER)
+        assert handover.outcome is Outcome.LATER
+        assert handover.error.startswith("The mail server cannot be reached: ")
 
 
 @pytest.mark.parametrize(("variables", "said"), [

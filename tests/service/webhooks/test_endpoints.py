@@ -57,6 +57,26 @@ class TestCreate:
         assert refused.value.code == "invalid_value"
         assert "fine_tuning.job.succeeded" in refused.value.message
 
+    def test_groups_are_kept_as_they_are_named(self, tenant: Tenant) -> None:
+        names = ["fine_tuning.job.*", "file.validated", "*"]
+        made = tenant.client.post("/v1/webhook_endpoints", json={
+            "name": "ops", "url": "https://example.com/", "event_types": [*names, "*"]}).json()
+        assert made["event_types"] == names
+        path = f"/v1/webhook_endpoints/{made['id']}"
+        assert tenant.client.post(path, json={"event_types": ["dataset.*"]}).json()["event_types"] == ["dataset.*"]
+        assert tenant.client.get(path).json()["event_types"] == ["dataset.*"]
+
+    @pytest.mark.parametrize("name", ["foo.*", "fine_tuning", "fine_tuning.job.succeeded.*", "fine_tuning.job*", ".*",
+                                      "**", "*.*", "", "FILE.*", "file.* "])
+    def test_groups_that_no_type_belongs_to_are_refused(self, tenant: Tenant, name: str) -> None:
+        body = {"name": "ops", "url": "https://example.com/", "event_types": ["file.*", name]}
+        known = tenant.client.post("/v1/webhook_endpoints", json=body | {"event_types": ["*"]}).json()["id"]
+        for path in ("", f"/{known}"):
+            answer = tenant.client.post(f"/v1/webhook_endpoints{path}", json=body)
+            assert (answer.status_code, answer.json()["error"]["param"], answer.json()["error"]["code"]) == (
+                400, "event_types[1]", "invalid_value")
+            assert "'fine_tuning.job.*'" in answer.json()["error"]["message"]
+
     def test_a_project_has_so_many_and_no_more(self, tenant: Tenant, stranger: Tenant,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(endpoints, "_MOST", 2)

@@ -134,8 +134,8 @@ class TestReplay:
         give_up(tenant)
         receiver.answers, receiver.requests = [200], []
         assert replay(tenant, endpoint_id, dry_run=True) == {
-            "object": "webhook_endpoint.replay", "webhook_endpoint_id": endpoint_id, "matched": 1, "queued": 0,
-            "has_more": False, "last_event_id": None, "dry_run": True}
+            "object": "webhook_endpoint.replay", "webhook_endpoint_id": endpoint_id, "matched": 1, "pending": 0,
+            "queued": 0, "has_more": False, "last_event_id": None, "dry_run": True}
         told = replay(tenant, endpoint_id)
         assert (told["matched"], told["queued"]) == (1, 1)
         told = replay(tenant, endpoint_id)
@@ -144,6 +144,26 @@ class TestReplay:
         assert [request.path for request in receiver.requests] == ["/"]
         assert sorted((each.endpoint_id == other, each.state) for each in deliveries(tenant)) == [
             (False, "delivered"), (False, "delivered"), (True, "delivered"), (True, "failed")]
+
+    @pytest.mark.parametrize("state", ["failed", "undelivered", "all"])
+    def test_what_is_on_its_way_already_is_counted_beside(self, tenant: Tenant, receiver: Receiver, deliver: Deliver,
+                                                          state: str) -> None:
+        receiver.answers = [500]
+        endpoint_id = register(tenant, receiver.url, SUCCEEDED, FAILED)["id"]
+        register(tenant, f"{receiver.url}/other")
+        happen(tenant)
+        deliver()
+        give_up(tenant)
+        waiting = [happen(tenant, type_) for type_ in (SUCCEEDED, SUCCEEDED, FAILED)]
+        deliver()
+        for body, matched, pending in (
+                ({}, 1, 3), ({"event_types": [FAILED]}, 0, 1), ({"after": waiting[0]}, 0, 2), ({"until": 1}, 0, 0)):
+            told = replay(tenant, endpoint_id, state=state, dry_run=True, **body)
+            assert (told["matched"], told["pending"]) == (matched, pending), body
+        told = replay(tenant, endpoint_id, state=state)
+        assert (told["matched"], told["pending"], told["queued"]) == (1, 3, 1)
+        told = replay(tenant, endpoint_id, state=state)
+        assert (told["matched"], told["pending"], told["queued"]) == (0, 4, 0)
 
     def test_everything_means_what_was_delivered_and_what_was_missed(self, tenant: Tenant, receiver: Receiver,
                                                                      deliver: Deliver) -> None:
@@ -209,6 +229,15 @@ class TestReplay:
                 ({}, 2), ({"event_types": [FAILED]}, 1), ({"event_types": ["credential.failing"]}, 0),
                 ({"since": now - 60, "until": now + 60}, 2), ({"since": now + 60}, 0), ({"until": now - 60}, 0)):
             assert replay(tenant, endpoint_id, state="all", dry_run=True, **body)["matched"] == matched, body
+
+    def test_what_a_group_missed_comes_with_its_types(self, tenant: Tenant, receiver: Receiver,
+                                                      deliver: Deliver) -> None:
+        for type_ in (SUCCEEDED, FAILED, EventType.FILE_VALIDATED):
+            happen(tenant, type_)
+        deliver()
+        for name, missed in (("fine_tuning.job.*", 2), ("file.*", 1), ("*", 3)):
+            endpoint_id = register(tenant, receiver.url, name)["id"]
+            assert replay(tenant, endpoint_id, state="undelivered")["queued"] == missed, name
 
     def test_what_is_more_than_one_request_does_goes_on_after_its_last(
             self, tenant: Tenant, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ class Driver:
         return self.clock.now
 
 
-def register(tenant: Tenant, url: str, *types: EventType, **more: Any) -> dict[str, Any]:
+def register(tenant: Tenant, url: str, *types: str, **more: Any) -> dict[str, Any]:
     answer = tenant.client.post("/v1/webhook_endpoints", json={
         "name": "ops", "url": url, "event_types": [*types] or [EventType.JOB_SUCCEEDED], **more})
     assert answer.status_code == 200, answer.text

@@ -11,6 +11,7 @@ from openai.types.webhooks import FineTuningJobSucceededWebhookEvent
 from sqlalchemy import select
 from standardwebhooks import Webhook
 
+from service.events.tables import Event
 from service.events.types import EventType
 from service.kit.database import transaction
 from service.webhooks import bodies
@@ -33,6 +34,22 @@ class TestPlanning:
         send()
         assert {each.endpoint_id for each in deliveries(tenant)} == set(listening)
         assert sorted(request.path for request in receiver.requests) == ["/0", "/1"]
+
+    def test_groups_are_told_of_their_types_and_of_those_that_come_later(self, tenant: Tenant, receiver: Receiver,
+                                                                         send: Driver) -> None:
+        for path, *names in (("all", "*"), ("jobs", "fine_tuning.*", "fine_tuning.job.*", "fine_tuning.job.succeeded"),
+                             ("deep", "fine_tuning.job.checkpoint.*"), ("files", "file.*")):
+            register(tenant, f"{receiver.url}/{path}", *names)
+        told = {happen(tenant, EventType.JOB_SUCCEEDED): ["/all", "/jobs"],
+                happen(tenant, EventType.JOB_CHECKPOINT): ["/all", "/deep", "/jobs"],
+                happen(tenant, EventType.FILE_VALIDATED): ["/all", "/files"]}
+        with transaction(tenant.scope) as session:
+            for type_, paths in (("fine_tuning.job.dreamt", ["/all", "/jobs"]), ("file", ["/all"])):
+                told[type_] = paths
+                session.add(Event(id=type_, project_id=tenant.project_id, type=type_, subject="x", data={"id": "x"}))
+        send()
+        heard = sorted((json.loads(request.body)["id"], request.path) for request in receiver.requests)
+        assert heard == sorted((event_id, path) for event_id, paths in told.items() for path in paths)
 
     def test_what_was_told_is_not_told_again(self, tenant: Tenant, receiver: Receiver, send: Driver) -> None:
         register(tenant, receiver.url)

@@ -193,7 +193,8 @@ class TestServersThatDoNotTakeIt:
         tell()
         work_all(tenant)
         [mail] = listed(tenant, made)
-        assert (mail["state"], mail["attempts"], mail["error"]) == ("pending", 1, "450 greylisted")
+        assert (mail["state"], mail["attempts"], mail["error"]) == (
+            "pending", 1, "The mail server does not take the address now: 450 greylisted")
         work_all(tenant)
         assert sent.mails == []  # not before its time
         passes(tenant, hours=0.1)
@@ -223,11 +224,12 @@ class TestServersThatDoNotTakeIt:
             happen(tenant, f"ftjob-{n}")
             tell()
             work_all(tenant)
-        assert [(each["state"], each["error"]) for each in listed(tenant, made)] == [("failed", "550 no such user")] * 3
+        error = "The mail server refuses the address: 550 no such user"
+        assert [(each["state"], each["error"]) for each in listed(tenant, made)] == [("failed", error)] * 3
         found = tenant.client.get(f"{PATH}/{made['id']}").json()
         assert found["status"] == "disabled"
         assert found["disabled_at"] is not None
-        assert found["disabled_reason"].endswith("the last with: 550 no such user")
+        assert found["disabled_reason"] == f"Mail was refused 3 times in a row. {error}"
         sent.on_recipient = ["250 OK"]
         found = tenant.client.post(f"{PATH}/{made['id']}", json={}).json()
         assert (found["status"], found["disabled_reason"]) == ("active", None)
@@ -257,7 +259,8 @@ class TestServersThatDoNotTakeIt:
         assert [(each["state"], each["attempts"]) for each in listed(tenant, made)] == [("pending", 5)]
         passes(tenant, hours=72)
         work_all(tenant)
-        assert [(each["state"], each["error"]) for each in listed(tenant, made)] == [("failed", "421 not today")]
+        assert [(each["state"], each["error"]) for each in listed(tenant, made)] == [
+            ("failed", "The mail server does not take mail of this house now: 421 not today")]
         assert tenant.client.get(f"{PATH}/{made['id']}").json()["status"] == "active"
         assert count(tenant, WorkItem) == 0
 
@@ -424,6 +427,15 @@ class TestForgetting:
             assert session.scalars(select(Mail.state)).all() == ["pending"]
         assert count(tenant, MailNotice) == 1
 
+    def test_no_more_go_at_once_than_was_said_however_it_is_planned(self, tenant: Tenant, sent: MailServer) -> None:
+        for number in range(4):
+            subscribe(tenant, f"ops{number}@example.org")
+        work_all(tenant)
+        with transaction(DISPATCH) as session:
+            for way in ("hashagg", "hashjoin", "indexscan", "bitmapscan", "material", "mergejoin", "sort"):
+                session.execute(text(f"set local enable_{way} = off"))
+            assert operations.forget(session, before=database_now(session), most=3) == 3
+
     def test_an_event_goes_though_it_was_told_by_mail(self, tenant: Tenant, sent: MailServer) -> None:
         subscribed(tenant, sent)
         happen(tenant, "ftjob-1")
@@ -473,4 +485,6 @@ def test_a_fault_of_ours_fails_the_mail_in_the_end(tenant: Tenant, sent: MailSer
     for _ in range(MAX_FAILURES + 1):
         work_all(tenant)
         passes(tenant, hours=timedelta(minutes=10).total_seconds() / 3600)
-    assert [(each["state"], each["error"]) for each in listed(tenant, made)] == [("failed", "of all things")]
+    [mail] = listed(tenant, made)
+    assert mail["state"] == "failed"
+    assert mail["error"].startswith("The house could not send it, for a reason of its own")
