@@ -1,4 +1,4 @@
-"""How requests name types of events: as lists without doubles, of names that exist, or of groups of them too."""
+"""How requests name types of events: as lists without doubles, of names that exist and of groups of them."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Annotated
@@ -17,6 +17,10 @@ def _names_of(type_: str) -> list[str]:
 
 
 _KNOWN = tuple(each.value for each in EventType)
+NAMES_IN_SQL = """array[type, '*'] || array(
+    select array_to_string(words[1:number], '.') || '.*'
+    from string_to_array(type, '.') as words, generate_series(1, cardinality(words) - 1) as number)"""
+"""The same of the column `type` of events; also for types that only a newer process knows."""
 GROUPS = tuple(sorted({name for known in _KNOWN for name in _names_of(known)} - {*_KNOWN}))
 """`*`, which is all of them, and each that some type belongs to."""
 
@@ -40,7 +44,7 @@ def _distinct(values: list[str]) -> list[str]:
 
 
 EventName = Annotated[PlainStr, AfterValidator(_one_of(_KNOWN)), Field(json_schema_extra={"enum": [*_KNOWN]})]
-EventNames = Annotated[list[EventName], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
-_Listened = Annotated[PlainStr, AfterValidator(_one_of((*_KNOWN, *GROUPS))),
-                      Field(json_schema_extra={"enum": [*_KNOWN, *GROUPS]})]
-EventNamesOrGroups = Annotated[list[_Listened], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
+EventNameOrGroup = Annotated[PlainStr, AfterValidator(_one_of((*_KNOWN, *GROUPS))),
+                             Field(json_schema_extra={"enum": [*_KNOWN, *GROUPS]})]
+EventNames = Annotated[list[EventNameOrGroup], Field(min_length=1, max_length=100), AfterValidator(_distinct)]
+"""Of types and groups."""

@@ -10,8 +10,8 @@ from service.kit.schemas import Answer, PlainStr, Request, Timestamp
 Name = Annotated[PlainStr, Field(min_length=1, max_length=256)]
 Address = Annotated[PlainStr, Field(min_length=3, max_length=254, description="A plain e-mail address.")]
 Events = Annotated[Literal["defaults"] | EventNames, Field(description=(
-    "Types of events, or `defaults`: a job ended, a spend threshold was reached, a webhook endpoint was disabled, a"
-    " review is wanted."))]
+    "Types of events and groups of them, or `defaults`: a job ended, a spend threshold was reached, a webhook endpoint"
+    " was disabled, a review is wanted."))]
 Digest = Annotated[Literal["immediate", "hourly", "daily"], Field(description=(
     "`immediate`: a mail for each event, or one for several that come at once. `hourly`, `daily`: one mail for all of"
     " an hour or, at 7:00 UTC, of a day; none when nothing happened."))]

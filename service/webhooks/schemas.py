@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from service.events.naming import EventName, EventNames, EventNamesOrGroups
+from service.events.naming import EventName, EventNames
 from service.kit.schemas import Answer, PlainStr, Request, Timestamp
 
 Name = Annotated[PlainStr, Field(min_length=1, max_length=256)]
@@ -16,7 +16,7 @@ Payload = Annotated[Literal["thin", "full"], Field(description=(
 Kind = Annotated[Literal["webhook", "slack"], Field(description=(
     "What is sent: `webhook`, signed events, or `slack`, the messages that Slack and what is compatible with it take at"
     " an incoming webhook; `payload` is then of no account. Not a field of OpenAI's."))]
-Listened = Annotated[EventNamesOrGroups, Field(description=(
+Listened = Annotated[EventNames, Field(description=(
     "Types of events, groups of them such as `fine_tuning.job.*`, or `*` for all. Types that come later belong to their"
     " groups too. Groups are not OpenAI's."))]
 State = Literal["pending", "delivered", "failed"]

@@ -69,8 +69,7 @@ _DUE = text(f"""
 _LOCK = text("select pg_try_advisory_xact_lock(hashtextextended('poll:' || :credential_id, 0))")
 
 _TAKE = text(f"""
-    update remote_jobs taken set poll_lease = :turn, next_poll_at = now() + :lease * interval '1 second'
-    where id in (
+    with due_here as materialized (
         select job.id from remote_jobs job
         where job.credential_id = :credential_id and job.state = 'live'
           and (job.next_poll_at <= now()
@@ -79,6 +78,8 @@ _TAKE = text(f"""
               select 1 from remote_jobs due
               where due.credential_id = :credential_id and due.state = 'live' and due.next_poll_at <= now())
         order by job.next_poll_at limit :most for update of job skip locked)
+    update remote_jobs taken set poll_lease = :turn, next_poll_at = now() + :lease * interval '1 second'
+    where id in (select id from due_here)
     returning taken.id, taken.project_id, taken.job_id, taken.remote_id, taken.remote_status, taken.provider,
               taken.poll_failures, taken.polled_at, coalesce(taken.next_follow_at <= now(), false) as follow,
               extract(epoch from now() - coalesce(taken.status_since, taken.sent_at, taken.created_at))::float8 as age,

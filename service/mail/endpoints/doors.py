@@ -11,12 +11,14 @@ from service.mail.operations import Known
 from service.mail.tokens import LONGEST, Purpose
 
 router = APIRouter(prefix="/notifications", include_in_schema=False)
+_CONFIRMED = frozenset({"active", "disabled"})
+"""States of subscriptions whose reader has said yes; it is not for readers to take up one that mail was refused to."""
 
 
 @router.get("/confirm/{token}")
 def ask_to_confirm(token: str) -> HTMLResponse:
     def ask(known: Known) -> str:
-        if known.status in {"active", "disabled"}:
+        if known.status in _CONFIRMED:
             return pages.confirmed_already(known.project, known.address)
         return pages.ask_to_confirm(known.project, known.address)
     return _shown(token, Purpose.CONFIRM, ask)
@@ -26,6 +28,8 @@ def ask_to_confirm(token: str) -> HTMLResponse:
 def confirm(token: str) -> HTMLResponse:
     def act(known: Known) -> str:
         operations.confirm(known)
+        if known.status in _CONFIRMED:
+            return pages.confirmed_already(known.project, known.address)
         return pages.confirmed(known.project, known.address)
     return _shown(token, Purpose.CONFIRM, act)
 

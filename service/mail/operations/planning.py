@@ -7,16 +7,17 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from service.events.naming import NAMES_IN_SQL
 from service.kit.database import Scope, within
 from service.kit.work import Work, enqueue_all
 from service.mail import timetable
 
-_PLAN = text("""
+_PLAN = text(f"""
     with planned as (
         insert into mail_notices (id, project_id, subscription_id, event_id)
         select 'notice_' || replace(gen_random_uuid()::text, '-', ''), event.project_id, subscription.id, event.id
         from events event join mail_subscriptions subscription on subscription.project_id = event.project_id
-            and subscription.event_types ? event.type and subscription.status = 'active'
+            and subscription.event_types ?| ({NAMES_IN_SQL}) and subscription.status = 'active'
             and subscription.deleted_at is null
         where event.id = any(:events)
         order by event.position
@@ -27,7 +28,7 @@ _PLAN = text("""
     from planned join mail_subscriptions subscription on subscription.id = planned.subscription_id
     join events event on event.id = planned.event_id
     group by planned.project_id, subscription.id, subscription.digest order by planned.project_id
-""")
+""")  # noqa: S608 - no value of anybody's in it
 
 
 _LEFT = text("""

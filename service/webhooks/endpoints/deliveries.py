@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from service.events import queries as events
-from service.events.naming import EventName
+from service.events.naming import EventNameOrGroup, types_among
 from service.kit.pagination import After, Page, page_of
 from service.kit.schemas import PlainStr
 from service.tenants.access import ProjectSession
@@ -25,12 +25,12 @@ Moment = Annotated[int | None, Query(ge=0, le=LATEST)]
 
 
 def _filters(state: Annotated[schemas.State | None, Query()] = None,
-             event_type: Annotated[list[EventName] | None, Query(
-                 max_length=100, description="May be given several times.")] = None,
+             event_type: Annotated[list[EventNameOrGroup] | None, Query(
+                 max_length=100, description="Types or groups of them; may be repeated.")] = None,
              error_class: Annotated[ErrorClass | None, Query(description="Of the last attempt.")] = None,
              since: Annotated[Moment, Query(description="Planned in this second, Unix time, or later.")] = None,
              until: Annotated[Moment, Query(description="Planned in this second or earlier.")] = None) -> Wanted:
-    return Wanted(state=state, event_types=event_type or (), error_class=error_class,
+    return Wanted(state=state, event_types=types_among(event_type or ()), error_class=error_class,
                   since=None if since is None else beginning(since), until=None if until is None else end(until))
 
 

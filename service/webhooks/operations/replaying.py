@@ -95,7 +95,7 @@ def _chosen(session: Session, endpoint: WebhookEndpoint, body: schemas.ReplayCre
     until = now if body.until is None else schemas.end(body.until)
     return {"project": endpoint.project_id, "endpoint": endpoint.id,
             "since": schemas.beginning(body.since), "until": until,
-            "types": body.event_types, "most": MOST,
+            "types": types_among(body.event_types) if body.event_types else None, "most": MOST,
             **({} if body.state == "failed" else {
                 "subscribed": types_among(endpoint.event_types), "again": body.state == "all",
                 "kept": now - timedelta(days=settings().events_days) + _MARGIN}),

@@ -70,6 +70,7 @@ class TestLists:
         for query, types in (
                 ({}, [FAILED, SUCCEEDED]), ({"state": "delivered"}, [SUCCEEDED]), ({"state": "pending"}, [FAILED]),
                 ({"state": "failed"}, []), ({"event_type": FAILED}, [FAILED]),
+                ({"event_type": "fine_tuning.*"}, [FAILED, SUCCEEDED]), ({"event_type": "file.*"}, []),
                 ({"event_type": [FAILED, SUCCEEDED]}, [FAILED, SUCCEEDED]), ({"error_class": "client_error"}, [FAILED]),
                 ({"error_class": "tls"}, []), ({"since": made - 60, "until": made + 60}, [FAILED, SUCCEEDED]),
                 ({"since": made + 60}, []), ({"until": made - 60}, []), ({"until": made}, [FAILED, SUCCEEDED])):

@@ -226,7 +226,8 @@ class TestReplay:
         deliver()
         now = int(time.time())
         for body, matched in (
-                ({}, 2), ({"event_types": [FAILED]}, 1), ({"event_types": ["credential.failing"]}, 0),
+                ({}, 2), ({"event_types": [FAILED]}, 1), ({"event_types": ["fine_tuning.job.*"]}, 2),
+                ({"event_types": ["credential.*"]}, 0),
                 ({"since": now - 60, "until": now + 60}, 2), ({"since": now + 60}, 0), ({"until": now - 60}, 0)):
             assert replay(tenant, endpoint_id, state="all", dry_run=True, **body)["matched"] == matched, body
 

@@ -82,6 +82,15 @@ class TestImmediate:
         assert mail.message["Subject"] == "Job succeeded: ftjob-1 (Acme Support)"
         assert "Fine-tuning job ftjob-1 succeeded." in mail.body("plain")
 
+    @pytest.mark.parametrize(("name", "mails"), [("fine_tuning.job.*", 1), ("*", 1), ("file.*", 0)])
+    def test_groups_are_told_of_their_types(self, tenant: Tenant, sent: MailServer, name: str, mails: int) -> None:
+        made = subscribed(tenant, sent, event_types=[name])
+        assert made["event_types"] == [name]
+        happen(tenant, "ftjob-1")
+        tell()
+        work_all(tenant)
+        assert len(sent.mails) == mails
+
     def test_telling_and_planning_twice_is_once(self, tenant: Tenant, sent: MailServer) -> None:
         subscribed(tenant, sent)
         happen(tenant, "ftjob-1")
