@@ -27,7 +27,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready, worker_shutting_down
 from kombu.entity import Queue as BrokerQueue
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from service.kit import keyring, work
@@ -39,6 +39,8 @@ from service.settings import settings
 
 _log = logging.getLogger(__name__)
 _LONGEST_CAUSE = 2000
+_RESTART_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Between tries at a database that starts anew, which takes seconds; less than a lease in all."""
 HANDLER_MODULES = ("worker.tasks.counts", "worker.tasks.credentials", "worker.tasks.datasets", "worker.tasks.files",
                    "worker.tasks.idempotency", "worker.tasks.imports", "worker.tasks.jobs", "worker.tasks.machines",
                    "worker.tasks.mail", "worker.tasks.preflights", "worker.tasks.previews", "worker.tasks.remote",
@@ -203,11 +205,8 @@ def _carry_out(entry: Task, claim: Claim) -> None:
             _log.exception("%s failed", claim.kind)
         _retry(entry, claim, trouble)
         return
-    with unit_of_work(claim) as session:
-        if again is None:
-            work.finish(session, claim)
-        else:
-            work.postpone(session, claim, again)
+    _write(claim, lambda session: work.finish(session, claim) if again is None else
+           work.postpone(session, claim, again))
 
 
 def _retry(entry: Task, claim: Claim, trouble: Exception) -> None:
@@ -216,8 +215,22 @@ def _retry(entry: Task, claim: Claim, trouble: Exception) -> None:
         _abandon(entry, claim, cause)
         return
     delay = backoff(claim.failures, at_least=getattr(trouble, "retry_after", None))
+    _write(claim, lambda session: work.postpone(session, claim, delay, failed=True, error=cause))
+
+
+def _write(claim: Claim, outcome: Callable[[Session], None]) -> None:
+    """Record an outcome, also through a restart of the database, which would count as this worker's death else."""
+    for pause in _RESTART_PAUSES:
+        try:
+            with unit_of_work(claim) as session:
+                outcome(session)
+        except (OperationalError, InterfaceError):
+            _log.warning("the database is away; trying again in %g s", pause)
+            time.sleep(pause)
+        else:
+            return
     with unit_of_work(claim) as session:
-        work.postpone(session, claim, delay, failed=True, error=cause)
+        outcome(session)
 
 
 def _in_words(trouble: Exception) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.kit import work
-from service.kit.database import DISPATCH, transaction
+from service.kit.database import DISPATCH, engine, transaction
 from service.kit.work import Claim, Work
 from service.settings import settings
 from tests.fixtures.api import Tenant
@@ -114,6 +114,34 @@ def test_the_heartbeat_keeps_the_lease_and_ends_with_the_handler(
     framework.run(Task(Work.EXPIRE_UPLOAD, handler), item)
     assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
     settings.cache_clear()
+
+
+@pytest.mark.parametrize("trouble", [None, Transient("busy")])
+def test_an_outcome_waits_for_a_database_that_starts_anew(
+        item: str, trouble: Exception | None, monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(framework, "_RESTART_PAUSES", (0.05,) * 100)
+    at_home = settings().database_url.get_secret_value()
+
+    def move(url: str) -> None:
+        monkeypatch.setenv("TUNEWORKS_DATABASE_URL", url)
+        settings.cache_clear()
+        engine().dispose()
+        engine.cache_clear()
+
+    back = threading.Timer(0.5, move, [at_home])
+
+    def handler(_: Running) -> timedelta | None:
+        move("postgresql://127.0.0.1:1/nobody")
+        back.start()
+        if trouble is not None:
+            raise trouble
+        return timedelta(hours=1)
+
+    framework.run(Task(Work.EXPIRE_UPLOAD, handler), item)
+    back.join()
+    assert (row(item).state, row(item).crashes, row(item).failures) == ("pending", 0, int(trouble is not None))
+    assert any("the database is away" in record.message for record in caplog.records)
 
 
 def test_every_kind_of_work_has_a_task() -> None:

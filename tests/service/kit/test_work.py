@@ -118,6 +118,22 @@ class TestClaim:
         claims = [must_claim(item, lease=timedelta(seconds=-1)) for _ in range(work.MAX_CRASHES + 2)]
         assert [each.spent for each in claims] == [False] * (work.MAX_CRASHES + 1) + [True]
 
+    def test_work_that_gets_on_between_deaths_may_outlive_any_number_of_workers(self, tenant: Tenant) -> None:
+        item = ask(tenant)
+        for _ in range(2 * work.MAX_CRASHES):
+            mine = must_claim(item, lease=timedelta(seconds=-1))
+            assert not mine.spent
+            with transaction(tenant.scope) as session:
+                work.note_headway(session, mine)
+
+    def test_whoever_was_passed_made_no_headway(self, tenant: Tenant) -> None:
+        item = ask(tenant)
+        dead = must_claim(item, lease=timedelta(seconds=-1))
+        must_claim(item, lease=timedelta(seconds=-1))
+        with transaction(tenant.scope) as session:
+            work.note_headway(session, dead)
+        assert must_claim(item).crashes == 2
+
 
 class TestFence:
     def test_whoever_was_passed_writes_nothing(self, tenant: Tenant) -> None:

@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +14,17 @@ from service.catalog.machines import trained_on
 from service.jobs import operations as jobs
 from service.jobs.plans import ResumePoint, SupervisedMethod, TrainingPlan
 from service.kit import work
-from service.kit.database import NOBODY, transaction
+from service.kit.database import DISPATCH, NOBODY, transaction
 from service.kit.work import Claim, Work
 from tests.fixtures.api import Tenant
 from tests.service.datasets.analysed import different
-from tests.service.jobs.building import BASE, make_job, reload
+from tests.service.jobs.building import BASE, make_job, reload, running_job
 from tests.worker.tasks.running import work_off
 from tests.worker.tasks.test_preflights import ROUTE, upload
 from worker import app
-from worker.app import Running
+from worker.app import Running, Transient
+from worker.providers.base import Failed, Saved, Update
+from worker.providers.base import Running as Progress
 from worker.tasks import jobs as tasks
 
 
@@ -64,6 +68,27 @@ class TestSpeed:
                                                                    resumed: bool) -> None:
         of = replace(plan(), resume=ResumePoint(3, "prefix/")) if resumed else plan()
         assert self.watched(of, seconds=seconds, tokens=tokens) == {}
+
+
+def test_a_job_that_comes_from_checkpoint_to_checkpoint_may_lose_any_number_of_workers(
+        tenant: Tenant, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"adapter.safetensors": "0"}')
+    job_id = running_job(tenant)
+    with transaction(tenant.scope) as session:
+        session.execute(text("update work_items set run_at = now(), crashes = 5, failures = 5"
+                             " where kind = 'jobs.train'"))
+        item = session.execute(text("select id from work_items where kind = 'jobs.train'")).scalar_one()
+    with transaction(DISPATCH) as session:
+        claim = work.claim(session, item, owner="test", lease=timedelta(minutes=1))
+    assert claim is not None
+    watch = tasks.Supervision(Running(claim), replace(plan(), job_id=job_id, project_id=tenant.project_id),
+                              _Trainer())  # type: ignore[arg-type]
+    watch._store(Saved(8, str(tmp_path), "adapter", {"step": 8}, final=False))
+    with transaction(tenant.scope) as session:
+        counted = session.execute(text("select crashes, failures from work_items where kind = 'jobs.train'")).one()
+    assert tuple(counted) == (0, 0)
+    with pytest.raises(Transient):
+        watch._conclude(Update(Progress({}), Failed("server_error", "It died.", transient=True)))
 
 
 def prepare(tenant: Tenant) -> None:
