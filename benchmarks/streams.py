@@ -25,7 +25,7 @@ _PATH = "/v1/events/stream"
 _OPENING = 50
 _POLL_SECONDS = 1.0
 _POLLING = 16
-"""Polls under way at once: with more, a process that cannot answer them all answers with 503."""
+"""Polls under way at once: more would be answered no sooner, and wait in the process instead of here."""
 _QUIET_SECONDS = 8.0
 _PATIENCE = 60.0
 
