@@ -148,9 +148,9 @@ class Supervision:
         except FileNotFoundError:
             return
         with unit_of_work(self.claim) as session:
-            jobs.record_checkpoint(session, self.plan.job_id, saved.step, metrics=dict(saved.metrics),
-                                   artifact_prefix=prefix, kind=saved.kind, manifest=manifest)
-            claim = work.note_headway(session, self.claim)
+            is_headway = jobs.record_checkpoint(session, self.plan.job_id, saved.step, metrics=dict(saved.metrics),
+                                                artifact_prefix=prefix, kind=saved.kind, manifest=manifest)
+            claim = work.note_headway(session, self.claim) if is_headway else self.claim
         self.claim = self.running.claim = claim
 
     def _pass_on_requests(self, handle: Handle) -> None:

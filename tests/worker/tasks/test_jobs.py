@@ -13,6 +13,7 @@ from sqlalchemy import text
 from service.catalog import queries as catalog
 from service.catalog.machines import trained_on
 from service.jobs import operations as jobs
+from service.jobs import queries
 from service.jobs.plans import ResumePoint, SupervisedMethod, TrainingPlan
 from service.kit import work
 from service.kit.database import NOBODY, transaction
@@ -100,6 +101,20 @@ def test_a_job_that_comes_from_checkpoint_to_checkpoint_may_lose_any_number_of_w
         return watch._conclude(Update(Progress({}), Failed("server_error", "It died.", transient=True)))
 
     assert train(tenant, get_on_and_fail, crashes=work.MAX_CRASHES, failures=failures) == ("pending", 0, 1)
+
+
+def test_a_checkpoint_that_was_there_before_is_no_headway(tenant: Tenant, saved: Saved) -> None:
+    """A job whose checkpoints are deleted comes to the same ones again, and would die behind them for ever."""
+    def come_again(watch: tasks.Supervision) -> timedelta | None:
+        watch._store(saved)
+        with transaction(tenant.scope) as session:
+            [found] = queries.kept_checkpoints(session, watch.plan.job_id)
+            session.execute(text("update work_items set crashes = 5, failures = 5 where kind = 'jobs.train'"))
+        assert tenant.client.delete(f"/v1/models/{found.fine_tuned_model_checkpoint}").status_code == 200
+        watch._store(saved)
+        return timedelta(0)
+
+    assert train(tenant, come_again, crashes=0, failures=0) == ("pending", 5, 5)
 
 
 def prepare(tenant: Tenant) -> None:
