@@ -68,5 +68,7 @@ async def _admitted() -> AsyncIterator[None]:
         yield
 
 
-Admitted = Annotated[None, Depends(_admitted, scope="function")]
+ADMITTED = Depends(_admitted, scope="function")
+"""For routes, or routers, that begin transactions of their own."""
+Admitted = Annotated[None, ADMITTED]
 """For dependencies that hold a session while the request goes on."""

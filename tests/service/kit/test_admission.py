@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import aiohttp
+import httpx2
 import pytest
 
+from service.app import create_app
 from service.kit import admission, database
 from service.kit.admission import Admission, Overloaded, admitted
 from service.settings import settings
@@ -78,6 +80,22 @@ def test_what_is_one_transaction_within_one_thread_waits_for_its_turn_too(tenant
 
     asyncio.run(run())
     assert order == ["place", "transaction"]
+
+
+@pytest.mark.parametrize("path", ["/notifications/confirm/x", "/notifications/unsubscribe/x",
+                                  "/v1/credentials/cred_1/webhook"])
+def test_so_does_what_needs_no_key(path: str) -> None:
+    async def run() -> int:
+        transport = httpx2.ASGITransport(create_app())
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            await client.post(path, json={})  # the first one makes the connection
+            async with admitted(), admitted(), admitted():
+                asked = asyncio.create_task(client.post(path, json={}))
+                await asyncio.sleep(0.3)
+                assert not asked.done()
+            return (await asked).status_code
+
+    assert asyncio.run(run()) in {400, 404}
 
 
 def answers(live_api: str, tenant: Tenant, asked: Sequence[tuple[str, str, dict[str, str] | None]]) -> Counter[int]:
