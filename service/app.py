@@ -18,7 +18,6 @@ from service.imports import endpoints as imports
 from service.jobs import endpoints as jobs
 from service.jobs.operations.transitions import CHANNEL as JOB_LINES
 from service.kit import documentation, health, keyring, logging, refusals
-from service.kit.admission import Admission
 from service.kit.database import engine
 from service.kit.http import BodyGuard, RequestContext
 from service.kit.lifeline import watch_parent
@@ -90,7 +89,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watch_parent()
     keyring.warm()
     app.state.gateway, app.state.passing = Gateway(), Passing()
-    app.state.admission = Admission()
     app.state.streams = Hub([EVENTS, JOB_LINES])
     stop_with_server(app.state.streams)
     yield

@@ -203,7 +203,7 @@ def _carry_out(entry: Task, claim: Claim) -> None:
     except Exception as trouble:  # noqa: BLE001 - whatever a handler raises, the row must learn how it ended
         if not isinstance(trouble, Transient):
             _log.exception("%s failed", claim.kind)
-        _retry(entry, claim, trouble)
+        _retry(entry, running.claim, trouble)
         return
     _write(claim, lambda session: work.finish(session, claim) if again is None else
            work.postpone(session, claim, again))

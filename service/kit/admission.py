@@ -1,15 +1,18 @@
 """Admits requests to the database, first come first served, so that those which hold a connection can always go on.
 
 A request that holds a session needs a thread again and again: for its work, and to check its answer. If requests could
-hold every connection, all threads could come to wait for one, and nobody would ever go on. So some connections
-are left to what takes one within a single thread and gives it back there.
+hold every connection, all threads could come to wait for one, or for what one that has no thread has locked, and nobody
+would ever go on. So all that works on what tenants have is admitted, and some connections are left to what is short and
+waits for nobody, such as looking up a key.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import anyio
-from fastapi import Depends, Request
+from anyio.lowlevel import RunVar
+from fastapi import Depends
 
 from service.kit.errors import Unavailable
 from service.settings import settings
@@ -26,7 +29,7 @@ class Overloaded(Unavailable):
 
 
 class Admission:
-    """Made once per process, within its event loop."""
+    """One for all that an event loop serves."""
 
     def __init__(self) -> None:
         connections = settings().database_pool_size
@@ -44,8 +47,14 @@ class Admission:
         self._limiter.release_on_behalf_of(borrower)
 
 
-async def _admitted(request: Request) -> AsyncIterator[None]:
-    admission: Admission = request.app.state.admission
+_here: RunVar[Admission] = RunVar("admission")
+
+
+@asynccontextmanager
+async def admitted() -> AsyncIterator[None]:
+    """A place for as long as the block runs. Raises Overloaded."""
+    admission = _here.get(None) or Admission()
+    _here.set(admission)
     borrower = object()
     await admission.enter(borrower)
     try:
@@ -54,5 +63,12 @@ async def _admitted(request: Request) -> AsyncIterator[None]:
         admission.leave(borrower)
 
 
-Admitted = Annotated[None, Depends(_admitted, scope="function")]
+async def _admitted() -> AsyncIterator[None]:
+    async with admitted():
+        yield
+
+
+ADMITTED = Depends(_admitted, scope="function")
+"""For routes, or routers, that begin transactions of their own."""
+Admitted = Annotated[None, ADMITTED]
 """For dependencies that hold a session while the request goes on."""

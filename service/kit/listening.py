@@ -26,7 +26,9 @@ async def listen(channels: Sequence[str], *, name: str, hear: Callable[[str, str
     tries = 0
     while True:
         try:
-            async with await _connect(channels, name) as connection:
+            async with await _connect(name) as connection:
+                for channel in channels:
+                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
                 missed()
                 tries = 0
                 await _stay(connection, hear, missed)
@@ -50,12 +52,9 @@ async def listening(channels: Sequence[str], *, name: str, hear: Callable[[str, 
             await task
 
 
-async def _connect(channels: Sequence[str], name: str) -> AsyncConnection:
-    connection = await AsyncConnection.connect(
+async def _connect(name: str) -> AsyncConnection:
+    return await AsyncConnection.connect(
         settings().database_url.get_secret_value(), autocommit=True, connect_timeout=5, application_name=name)
-    for channel in channels:
-        await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
-    return connection
 
 
 async def _stay(connection: AsyncConnection, hear: Callable[[str, str], None], missed: Callable[[], None]) -> None:

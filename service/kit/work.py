@@ -11,7 +11,7 @@ fence. Whoever was declared dead and comes back finds another fence there and wr
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -281,13 +281,15 @@ def postpone(session: Session, mine: Claim, delay: timedelta, *, failed: bool = 
     session.execute(_POSTPONE, {"id": mine.item_id, "delay": delay, "failed": int(failed), "error": error})
 
 
-def note_headway(session: Session, mine: Claim) -> None:
+def note_headway(session: Session, mine: Claim) -> Claim:
     """What was done now is kept and never done again, so earlier deaths and failures say nothing of the rest.
 
     Long work on machines that come and go may outlive any number of workers, as long as it gets on between them.
+    Returns the claim as it is from then on.
     """
     session.execute(text("update work_items set crashes = 0, failures = 0 where id = :id and fence = :fence"),
                     {"id": mine.item_id, "fence": mine.fence})
+    return replace(mine, crashes=0, failures=0)
 
 
 def give_up(session: Session, mine: Claim, *, error: str) -> None:

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from service.kit.admission import Admitted
+from service.kit.admission import Admitted, admitted
 from service.kit.database import NOBODY, Scope, transaction
 from service.kit.streams.hub import Reader
 from service.tenants import operations, queries
@@ -163,8 +163,9 @@ RevokingSession = Annotated[Session, Depends(revoking_session, scope="function")
 
 async def in_transaction(caller: Caller, operation: Callable[Concatenate[Session, Params], Result],
                          *args: Params.args, **kwargs: Params.kwargs) -> Result:
-    """The same for async routes: `operation(session, …)` as one transaction in a thread."""
+    """The same for async routes, which must hold no session: `operation(session, …)` as one transaction in a thread."""
     def run() -> Result:
         with transaction(caller.scope) as session:
             return operation(session, *args, **kwargs)
-    return await run_in_threadpool(run)
+    async with admitted():
+        return await run_in_threadpool(run)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 
 from service.webhooks.operations import Due, Room
 from service.webhooks.outcomes import ErrorClass
@@ -56,14 +57,22 @@ class Breaker:
 
 
 class Breakers:
-    """Those of all endpoints that something is to be said of; what is well takes no room here."""
+    """Those of all endpoints that something is to be said of; what is well takes no room here.
+
+    Attempts end in the event loop while a thread asks for rooms.
+    """
 
     def __init__(self, *, most: int) -> None:
         self._most = most
         self._known: dict[str, Breaker] = {}
+        self._lock = Lock()
 
     def note(self, due: Due, reply: Reply, now: datetime) -> None:
         """An attempt ended. What was known of the endpoint before its owner updated it says nothing of it now."""
+        with self._lock:
+            self._note(due, reply, now)
+
+    def _note(self, due: Due, reply: Reply, now: datetime) -> None:
         breaker = self._known.get(due.endpoint_id)
         if breaker is not None and breaker.seen > due.endpoint_updated_at:
             return
@@ -78,8 +87,9 @@ class Breakers:
 
         Only one that nothing is under way to is tried because it was updated: what is under way may be that try.
         """
-        rooms = {endpoint_id: Room(breaker.room(now, most=self._most), breaker.seen)
-                 for endpoint_id, breaker in self._known.items()}
+        with self._lock:
+            rooms = {endpoint_id: Room(breaker.room(now, most=self._most), breaker.seen)
+                     for endpoint_id, breaker in self._known.items()}
         for endpoint_id, number in under_way.items():
             most = rooms[endpoint_id].most if endpoint_id in rooms else self._most
             rooms[endpoint_id] = Room(max(0, most - number))

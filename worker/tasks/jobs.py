@@ -96,8 +96,6 @@ class Supervision:
         self.claim = running.claim
         self.plan = plan
         self.trainer = trainer
-        self.failures = running.claim.failures
-        "Since the last checkpoint."
         self.asked: str | None = None
         self.asked_at = 0.0
         self.next_look = 0.0
@@ -150,10 +148,10 @@ class Supervision:
         except FileNotFoundError:
             return
         with unit_of_work(self.claim) as session:
-            jobs.record_checkpoint(session, self.plan.job_id, saved.step, metrics=dict(saved.metrics),
-                                   artifact_prefix=prefix, kind=saved.kind, manifest=manifest)
-            work.note_headway(session, self.claim)
-        self.failures = 0
+            is_headway = jobs.record_checkpoint(session, self.plan.job_id, saved.step, metrics=dict(saved.metrics),
+                                                artifact_prefix=prefix, kind=saved.kind, manifest=manifest)
+            claim = work.note_headway(session, self.claim) if is_headway else self.claim
+        self.claim = self.running.claim = claim
 
     def _pass_on_requests(self, handle: Handle) -> None:
         """Tell the trainer, once, what was asked for: an end, a pause, or room for this worker's shutdown."""
@@ -183,7 +181,7 @@ class Supervision:
         match update.ended:
             case Succeeded() as success:
                 self._succeed(success)
-            case Failed(transient=True) as failure if self.failures < _MAX_CRASHES:
+            case Failed(transient=True) as failure if self.claim.failures < _MAX_CRASHES:
                 with unit_of_work(self.claim) as session:
                     jobs.record_note(session, self.plan.job_id, f"{failure.message} Trying again.")
                 raise Transient(failure.message)

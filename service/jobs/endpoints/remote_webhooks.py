@@ -12,6 +12,7 @@ from service.jobs.operations import remote
 from service.jobs.operations.remote_hints import look_now
 from service.jobs.schemas.remote_webhooks import Received
 from service.jobs.signatures import is_genuine
+from service.kit.admission import admitted
 from service.kit.database import DISPATCH, NOBODY, Scope, database_now, transaction
 from service.kit.errors import TooLarge
 from service.kit.schemas import PlainStr
@@ -45,7 +46,8 @@ async def receive(credential_id: CredentialID, request: Request) -> Received:
     """
     body = await _read(request)
     headers = {name: request.headers.get(name, "") for name in _HEADERS}
-    await run_in_threadpool(_take, credential_id, headers, body)
+    async with admitted():
+        await run_in_threadpool(_take, credential_id, headers, body)
     return Received()
 
 

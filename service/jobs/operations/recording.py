@@ -94,22 +94,22 @@ def _metrics_line(job: Job, metrics: JSONObject) -> Line:
 
 
 def record_checkpoint(session: Session, job_id: str, step: int, *, metrics: Mapping[str, Any], artifact_prefix: str,
-                      kind: Literal["adapter", "model"], manifest: JSONObject) -> None:
-    """Make a checkpoint usable as a model, and let go of all but the last three."""
+                      kind: Literal["adapter", "model"], manifest: JSONObject) -> bool:
+    """Make a checkpoint usable as a model, and let go of all but the last three; whether it is a new one that stays."""
     job = _running(session, job_id)
     base = find_base_model(job.base_model) if job else None
     if job is None or base is None:
-        return
+        return False
     artifact = catalog.Artifact(prefix=artifact_prefix, kind=kind, manifest=manifest)
     name = _name(session, job, base, random_text(8), step)
     tuned = catalog.register_model(session, project_id=job.project_id, job_id=job.id, step=step, name=name, base=base,
                                    artifact=artifact)
     if tuned.deleted_at is not None:  # told again after it was let go: so are its files
         catalog.discard(session, tuned)
-        return
+        return False
     kept = queries.kept_checkpoints(session, job_id)
     if any(checkpoint.step_number == step for checkpoint in kept):
-        return
+        return False
     checkpoint = Checkpoint(id=new_id("ftckpt_"), project_id=job.project_id, job_id=job.id, step_number=step,
                             fine_tuned_model_checkpoint=tuned.name, artifact_prefix=tuned.artifact_prefix,
                             metrics={**_plain(metrics), "type": "supervised"})
@@ -120,8 +120,10 @@ def record_checkpoint(session: Session, job_id: str, step: int, *, metrics: Mapp
         catalog.discard_step(session, job.id, old.step_number)
         session.delete(old)
     session.flush()
-    if checkpoint not in let_go:
-        telling.checkpoints(session, job, [checkpoint])
+    if checkpoint in let_go:
+        return False
+    telling.checkpoints(session, job, [checkpoint])
+    return True
 
 
 def _name(session: Session, job: Job, base: BaseModelEntry, code: str, step: int | None = None) -> str:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.kit.admission import ADMITTED
 from service.mail import operations, pages
 from service.mail.errors import InvalidLink
 from service.mail.operations import Known
 from service.mail.tokens import LONGEST, Purpose
 
-router = APIRouter(prefix="/notifications", include_in_schema=False)
+router = APIRouter(prefix="/notifications", include_in_schema=False, dependencies=[ADMITTED])
 _CONFIRMED = frozenset({"active", "disabled"})
 """States of subscriptions whose reader has said yes; it is not for readers to take up one that mail was refused to."""
 

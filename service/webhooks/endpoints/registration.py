@@ -93,5 +93,5 @@ async def _check(url: str) -> None:
     try:
         await check_early(url, destinations(), through_proxy=bool(settings().webhook_proxy.get_secret_value()))
     except (InvalidURL, ForbiddenAddress) as refused:
-        raise UnusableURL(str(refused) if isinstance(refused, InvalidURL) else f"leads elsewhere: {refused}"
+        raise UnusableURL(str(refused) if isinstance(refused, InvalidURL) else "leads to an address that is not public"
                           ) from refused

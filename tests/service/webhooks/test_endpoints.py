@@ -1,6 +1,7 @@
 """Webhook endpoints through the official SDK, over a real socket."""
 
 import json
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from openai import BadRequestError, NotFoundError, OpenAI
 from sqlalchemy import select
 
 from service.events.types import EventType
+from service.kit import connections
 from service.kit.database import transaction
 from service.settings import settings
 from service.webhooks import signatures
@@ -98,6 +100,18 @@ class TestCreate:
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_url"), url
         with transaction(tenant.scope) as session:
             assert session.scalars(select(WebhookEndpoint)).all() == []
+        monkeypatch.undo()
+        settings.cache_clear()
+
+    def test_where_a_name_leads_in_the_house_s_network_is_not_told(
+            self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TUNEWORKS_WEBHOOK_ALLOW_PRIVATE", "false")
+        monkeypatch.setattr(connections, "_look_up", lambda _: [(socket.AF_INET, "10.1.2.3")])
+        settings.cache_clear()
+        answer = tenant.client.post("/v1/webhook_endpoints", json={
+            "name": "ops", "url": "https://wiki.example.com/", "event_types": ["*"]})
+        assert answer.status_code == 400
+        assert "the URL leads to an address that is not public." in answer.json()["error"]["message"]
         monkeypatch.undo()
         settings.cache_clear()
 

@@ -1,6 +1,9 @@
 """An endpoint in trouble is left alone for longer and longer, and one delivery at a time finds out that it is well."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 
@@ -91,3 +94,27 @@ def test_what_is_well_takes_no_memory() -> None:
         breakers.note(due(f"we_{number}"), FAILED, NOW)
         breakers.note(due(f"we_{number}"), Reply(200), NOW)
     assert breakers.states().total() == 0
+
+
+def test_rooms_are_asked_for_in_a_thread_while_attempts_end() -> None:
+    breakers, is_over = Breakers(most=4), Event()
+    for number in range(1000):
+        breakers.note(due(f"we_{number}"), FAILED, NOW)
+
+    def ask() -> None:
+        while not is_over.is_set():
+            breakers.rooms(NOW, {})
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            for number in range(5000):
+                breakers.note(due(f"we_other_{number % 50}"), FAILED, NOW)
+                breakers.note(due(f"we_other_{number % 50}"), Reply(200), NOW)
+            is_over.set()
+            asking.result()
+    finally:
+        sys.setswitchinterval(before)
+    assert breakers.states().total() == 1000

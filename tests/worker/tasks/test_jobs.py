@@ -1,6 +1,7 @@
 """What a worker does around a run: files are compared before a job is queued, and its speed is remembered."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ from sqlalchemy import text
 from service.catalog import queries as catalog
 from service.catalog.machines import trained_on
 from service.jobs import operations as jobs
+from service.jobs import queries
 from service.jobs.plans import ResumePoint, SupervisedMethod, TrainingPlan
 from service.kit import work
-from service.kit.database import DISPATCH, NOBODY, transaction
+from service.kit.database import NOBODY, transaction
 from service.kit.work import Claim, Work
 from tests.fixtures.api import Tenant
 from tests.service.datasets.analysed import different
@@ -22,7 +24,7 @@ from tests.service.jobs.building import BASE, make_job, reload, running_job
 from tests.worker.tasks.running import work_off
 from tests.worker.tasks.test_preflights import ROUTE, upload
 from worker import app
-from worker.app import Running, Transient
+from worker.app import Running
 from worker.providers.base import Failed, Saved, Update
 from worker.providers.base import Running as Progress
 from worker.tasks import jobs as tasks
@@ -70,25 +72,49 @@ class TestSpeed:
         assert self.watched(of, seconds=seconds, tokens=tokens) == {}
 
 
-def test_a_job_that_comes_from_checkpoint_to_checkpoint_may_lose_any_number_of_workers(
-        tenant: Tenant, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"adapter.safetensors": "0"}')
+def train(tenant: Tenant, handler: Callable[[tasks.Supervision], timedelta | None], **counted: int) -> tuple[Any, ...]:
+    """Run the job's TRAIN_JOB once with this handler, after so many crashes and failures; how it stands then."""
     job_id = running_job(tenant)
     with transaction(tenant.scope) as session:
-        session.execute(text("update work_items set run_at = now(), crashes = 5, failures = 5"
-                             " where kind = 'jobs.train'"))
+        session.execute(text("update work_items set run_at = now(), crashes = :crashes, failures = :failures"
+                             " where kind = 'jobs.train'"), counted)
         item = session.execute(text("select id from work_items where kind = 'jobs.train'")).scalar_one()
-    with transaction(DISPATCH) as session:
-        claim = work.claim(session, item, owner="test", lease=timedelta(minutes=1))
-    assert claim is not None
-    watch = tasks.Supervision(Running(claim), replace(plan(), job_id=job_id, project_id=tenant.project_id),
-                              _Trainer())  # type: ignore[arg-type]
-    watch._store(Saved(8, str(tmp_path), "adapter", {"step": 8}, final=False))
+    of = replace(plan(), job_id=job_id, project_id=tenant.project_id)
+    app.run(app.Task(Work.TRAIN_JOB, lambda running: handler(
+        tasks.Supervision(running, of, _Trainer()))), item)  # type: ignore[arg-type]
     with transaction(tenant.scope) as session:
-        counted = session.execute(text("select crashes, failures from work_items where kind = 'jobs.train'")).one()
-    assert tuple(counted) == (0, 0)
-    with pytest.raises(Transient):
-        watch._conclude(Update(Progress({}), Failed("server_error", "It died.", transient=True)))
+        return tuple(session.execute(text("select state, crashes, failures from work_items where id = :id"),
+                                     {"id": item}).one())
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Saved:
+    (tmp_path / "manifest.json").write_text('{"adapter.safetensors": "0"}')
+    return Saved(8, str(tmp_path), "adapter", {"step": 8}, final=False)
+
+
+@pytest.mark.parametrize("failures", [tasks._MAX_CRASHES, work.MAX_FAILURES])
+def test_a_job_that_comes_from_checkpoint_to_checkpoint_may_lose_any_number_of_workers(
+        tenant: Tenant, saved: Saved, failures: int) -> None:
+    def get_on_and_fail(watch: tasks.Supervision) -> timedelta | None:
+        watch._store(saved)
+        return watch._conclude(Update(Progress({}), Failed("server_error", "It died.", transient=True)))
+
+    assert train(tenant, get_on_and_fail, crashes=work.MAX_CRASHES, failures=failures) == ("pending", 0, 1)
+
+
+def test_a_checkpoint_that_was_there_before_is_no_headway(tenant: Tenant, saved: Saved) -> None:
+    """A job whose checkpoints are deleted comes to the same ones again, and would die behind them for ever."""
+    def come_again(watch: tasks.Supervision) -> timedelta | None:
+        watch._store(saved)
+        with transaction(tenant.scope) as session:
+            [found] = queries.kept_checkpoints(session, watch.plan.job_id)
+            session.execute(text("update work_items set crashes = 5, failures = 5 where kind = 'jobs.train'"))
+        assert tenant.client.delete(f"/v1/models/{found.fine_tuned_model_checkpoint}").status_code == 200
+        watch._store(saved)
+        return timedelta(0)
+
+    assert train(tenant, come_again, crashes=0, failures=0) == ("pending", 5, 5)
 
 
 def prepare(tenant: Tenant) -> None:
