@@ -20,6 +20,7 @@ from service.kit.database import DISPATCH, database_now, transaction
 from service.settings import settings
 from service.webhooks import operations as webhooks
 from tests.fixtures.api import Tenant
+from tests.fixtures.database import begin_anew
 from tests.fixtures.mail import taking_mail
 from tests.worker.poller.attempts import change, live
 from tests.worker.sender.driving import happen, register
@@ -37,12 +38,10 @@ def configure(house: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configur
     def change(**variables: str) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(f"TUNEWORKS_{name}", value)
-        settings.cache_clear()
-        kit_database.engine.cache_clear()
+        begin_anew()
     yield change
     monkeypatch.undo()
-    settings.cache_clear()
-    kit_database.engine.cache_clear()
+    begin_anew()
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from service.doctor import Verdict, keys
 from service.embedded.ownership import add_key
 from service.embedded.postgres import EmbeddedPostgres
-from service.kit import database
 from service.kit.database import transaction
 from service.kit.encryption import new_data_key
 from service.kit.keyring import new_line
 from service.settings import settings
 from tests.fixtures.api import Tenant
+from tests.fixtures.database import begin_anew
 from tests.service.credentials.storing import store
 
 Configure = Callable[..., None]
@@ -25,10 +25,10 @@ def configure(clean_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
     def change(**variables: str) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(f"TUNEWORKS_{name}", value)
-        settings.cache_clear()
+        begin_anew()
     yield change
     monkeypatch.undo()
-    settings.cache_clear()
+    begin_anew()
 
 
 def test_a_house_that_can_keep_secrets_is_sound(tenant: Tenant) -> None:
@@ -80,11 +80,5 @@ def test_several_sources_are_told_apart(configure: Configure, tmp_path: Path) ->
 
 
 def test_an_empty_database_is_told_elsewhere(configure: Configure, postgres: EmbeddedPostgres) -> None:
-    database.engine().dispose()
-    database.engine.cache_clear()
     configure(DATABASE_URL=postgres.create_database("without_keys"))
-    try:
-        assert keys.credentials().advice == "See schema."
-    finally:
-        database.engine().dispose()
-        database.engine.cache_clear()
+    assert keys.credentials().advice == "See schema."

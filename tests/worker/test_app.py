@@ -10,10 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.kit import work
-from service.kit.database import DISPATCH, engine, transaction
+from service.kit.database import DISPATCH, transaction
 from service.kit.work import Claim, Work
 from service.settings import settings
 from tests.fixtures.api import Tenant
+from tests.fixtures.database import begin_anew
 from worker import app as framework
 from worker.app import Running, Task, Transient, unit_of_work
 
@@ -125,9 +126,7 @@ def test_an_outcome_waits_for_a_database_that_starts_anew(
 
     def move(url: str) -> None:
         monkeypatch.setenv("TUNEWORKS_DATABASE_URL", url)
-        settings.cache_clear()
-        engine().dispose()
-        engine.cache_clear()
+        begin_anew()
 
     back = threading.Timer(0.5, move, [at_home])
 

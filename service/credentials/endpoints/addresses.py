@@ -19,5 +19,5 @@ async def look_at(base_url: str | None) -> None:
     try:
         await resolve_early(base_url, allow_private=settings().remote_allow_private)
     except (InvalidURL, ForbiddenAddress) as refused:
-        raise UnusableBaseURL(str(refused) if isinstance(refused, InvalidURL) else "leads to an address that is not public"
-                              ) from refused
+        where = str(refused) if isinstance(refused, InvalidURL) else "leads to an address that is not public"
+        raise UnusableBaseURL(where) from refused

@@ -9,23 +9,20 @@ import httpx2
 import pytest
 
 from service.app import create_app
-from service.kit import admission, database
+from service.kit import admission
 from service.kit.admission import Admission, Overloaded, admitted
-from service.settings import settings
 from service.tenants.access import Caller, in_transaction
 from tests.fixtures.api import Tenant
+from tests.fixtures.database import begin_anew
 
 
 @pytest.fixture(autouse=True)
 def four_connections(house: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TUNEWORKS_DATABASE_POOL_SIZE", "4")
-    settings.cache_clear()
-    database.engine.cache_clear()
+    begin_anew()
     yield
-    database.engine().dispose()
     monkeypatch.undo()
-    settings.cache_clear()
-    database.engine.cache_clear()
+    begin_anew()
 
 
 def test_one_connection_is_left_to_others_and_places_go_to_those_who_waited_longest() -> None:

@@ -5,22 +5,17 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from service.kit import database
-from service.settings import settings
+from tests.fixtures.database import begin_anew
 
 
 @pytest.fixture
 def without_database(house: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings that point to a port where nobody listens, until the test ends."""
-    healthy = database.engine()
     monkeypatch.setenv("TUNEWORKS_DATABASE_URL", "postgresql://nobody:word@127.0.0.1:9/none")
-    for cached in (settings, database.engine):
-        cached.cache_clear()
+    begin_anew()
     yield
     monkeypatch.undo()
-    healthy.dispose()
-    for cached in (settings, database.engine):
-        cached.cache_clear()
+    begin_anew()
 
 
 def test_a_house_in_order(app_client: TestClient) -> None:
