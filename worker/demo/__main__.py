@@ -149,7 +149,7 @@ class Demo:
                 seen.add(event.id)
                 data = event.data if isinstance(event.data, dict) else {}
                 if event.type == "metrics":
-                    left = job.estimated_finish - time.time() if job.estimated_finish else None
+                    left = max(0.0, job.estimated_finish - time.time()) if job.estimated_finish else None
                     bar.step(data["step"], data["total_steps"], loss=data.get("train_loss"),
                              rate=data.get("tokens_per_second"), seconds_left=left)
                 else:
