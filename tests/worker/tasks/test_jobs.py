@@ -45,7 +45,7 @@ class TestSpeed:
     def watched(self, of: TrainingPlan, *, seconds: float, tokens: int) -> dict[str, list[float]]:
         """What is remembered after a run that trained so long under one watch."""
         claim = Claim("work_1", of.project_id, Work.TRAIN_JOB, of.job_id, 1, 0, 0)
-        watch = tasks.Supervision(Running(claim), of, _Trainer())  # type: ignore[arg-type]
+        watch = tasks.Supervision(Running(claim), of, _Trainer())  # type: ignore[arg-type]  # it is asked nothing
         if seconds:
             watch.training_since = time.monotonic() - seconds
         with transaction(NOBODY) as session:
@@ -81,7 +81,7 @@ def train(tenant: Tenant, handler: Callable[[tasks.Supervision], timedelta | Non
         item = session.execute(text("select id from work_items where kind = 'jobs.train'")).scalar_one()
     of = replace(plan(), job_id=job_id, project_id=tenant.project_id)
     app.run(app.Task(Work.TRAIN_JOB, lambda running: handler(
-        tasks.Supervision(running, of, _Trainer()))), item)  # type: ignore[arg-type]
+        tasks.Supervision(running, of, _Trainer()))), item)  # type: ignore[arg-type]  # as above
     with transaction(tenant.scope) as session:
         return tuple(session.execute(text("select state, crashes, failures from work_items where id = :id"),
                                      {"id": item}).one())
